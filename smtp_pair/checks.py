@@ -1,0 +1,95 @@
+"""Checks of settings: each gives the value as it is to be used, or raises a ConfigError that quotes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from smtp_pair.mail.address import Address
+from smtp_pair.mail.errors import AddressError, ConfigError
+
+R = TypeVar("R")
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_OCTETS = {"b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?) ?([A-Za-z]+)")
+
+
+def seconds(value: object) -> float:
+    """A duration: a number of seconds, or a text such as ``"100 ms"``, ``"5 min"``, ``"5 d"``."""
+    return _quantity(value, _SECONDS, "a duration")
+
+
+def octets(value: object) -> int:
+    """A size: a number of octets, or a text such as ``"100 MB"`` (10^6) or ``"32 MiB"`` (2^20)."""
+    return int(_quantity(value, _OCTETS, "a size"))
+
+
+def _quantity(value: object, units: Mapping[str, float], what: str) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
+        return value
+    match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
+    if match is None or match[2].lower() not in units:
+        raise ConfigError(f"{value!r} is not {what}: a number, or a text with one of {', '.join(units)}")
+    return float(match[1]) * units[match[2].lower()]
+
+
+def checked(name: str, check: Callable[[Any], R], value: object) -> R:
+    """What ``check`` makes of the value; its ConfigError begins with the setting's name."""
+    try:
+        return check(value)
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from None
+
+
+def domain_name(value: object) -> str:
+    try:
+        if not isinstance(value, str) or value.startswith("["):
+            raise AddressError("no domain name")
+        return Address.parse(f"postmaster@{value}").domain
+    except AddressError:
+        raise ConfigError(f"{value!r} is not a domain name") from None
+
+
+def port(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 65536:
+        raise ConfigError(f"{value!r} is not a port number (0 to 65535; 0 takes a free one)")
+    return value
+
+
+def size(value: object) -> int:
+    size = octets(value)
+    if size < 1:
+        raise ConfigError(f"{value!r} leaves no room for a mail")
+    return size
+
+
+def positive(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigError(f"{value!r} is not a whole number from 1 up")
+    return value
+
+
+def local_parts(value: object) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ConfigError(f"{value!r} is not a list of local parts")
+    users = tuple(value)
+    for user in users:
+        try:
+            if not isinstance(user, str) or Address.parse(f"{user}@a.test").domain != "a.test":
+                raise AddressError("not a text")
+        except AddressError:
+            raise ConfigError(f"{user!r} is not a local part (what stands before the @)") from None
+    return tuple(Address.parse(f"{user}@a.test").local for user in users)
+
+
+def one_of(*choices: str) -> Callable[[object], object]:
+    def check(value: object) -> object:
+        if value not in choices:
+            raise ConfigError(f"{value!r} is none of {', '.join(choices)}")
+        return value
+
+    return check

@@ -1,0 +1,171 @@
+"""What a server is told: frozen values, checked once, each error naming the setting at fault.
+
+In Python a setting is an argument of :class:`Domain`; in a TOML file (``config_file.py``) it is a key of ``[[domain]]``. Durations are
+seconds or texts (``"5 min"``), sizes octets or texts (``"32 MB"``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar, get_args
+
+from smtp_pair import checks
+from smtp_pair.mail.address import domain_key
+from smtp_pair.mail.errors import ConfigError
+from smtp_pair.routes import NextHop
+
+T = TypeVar("T")
+WhenUnreachable = Literal["refuse", "ignore"]
+Durability = Literal["durable", "fast"]
+
+
+def _set(instance: object, name: str, value: object) -> None:
+    object.__setattr__(instance, name, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When a mail that could not be handed on is tried again: after ``first``, then ``factor`` times as long each
+    time, never longer than ``most``; after ``expiry`` it has failed. Seconds."""
+
+    first: float
+    factor: float = 2.0
+    most: float = 30 * 60.0
+    expiry: float = 5 * 86400.0
+
+    def __post_init__(self) -> None:
+        for name in ("first", "most", "expiry"):
+            _set(self, name, checks.checked(name, checks.seconds, getattr(self, name)))
+        if not isinstance(self.factor, int | float) or self.factor < 1:
+            raise ConfigError(f"factor: {self.factor!r} is not a number from 1 up")
+
+    def delay(self, attempts: int) -> float:
+        """Seconds to wait after the attempt of that number (the first is 1)."""
+        return float(min(self.most, self.first * self.factor ** min(attempts - 1, 64)))
+
+
+QUICK_RETRY = Retry(first=0.1, most=5.0)
+"""For tests: 0.1 s doubling to 5 s."""
+PATIENT_RETRY = Retry(first=1.0)
+"""For ``smtp-pair up``: 1 s doubling to 30 min."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where a server stops being patient. Each is a defence against a peer that floods, dribbles or never leaves."""
+
+    connections: int = 1000
+    """Connections at the same time; more are told 421 4.7.0."""
+    recipients: int = 1000
+    """Recipients of one transaction (RFC 5321 4.5.3.1.8 wants 100 at least); more are told 452 4.5.3."""
+    errors: int = 20
+    """Commands of one connection that were answered 5xx; at the last one 421 4.7.0 ends it."""
+    idle: float = 300.0
+    """Seconds without an octet from the client before 421 4.4.2 ends the connection (RFC 5321 4.5.3.2.7)."""
+
+    def __post_init__(self) -> None:
+        for name in ("connections", "recipients", "errors"):
+            checks.checked(name, checks.positive, getattr(self, name))
+        _set(self, "idle", checks.checked("idle", checks.seconds, self.idle))
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """One mail domain and the server that serves it. Raises ConfigError for a setting that can't be."""
+
+    name: str
+    """The domain of the addresses: ``jaku.com``."""
+    hostname: str = ""
+    """What the server calls itself; ``smtp.`` and the name unless given."""
+    port: int = 0
+    """The TCP port; 0: one that is free."""
+    users: tuple[str, ...] | None = None
+    """The local parts that exist, postmaster always among them; None: any local part is a mailbox."""
+    unreachable: WhenUnreachable = "refuse"
+    """A recipient whose domain has no route: ``refuse`` (550 5.1.2), or ``ignore`` (take the mail, only record it)."""
+    size: int = 32 << 20
+    """The largest mail, in octets (RFC 1870)."""
+    durability: Durability | None = None
+    """``durable``: on disk before the 250, through a crash. ``fast``: in the system's hands. None: as started."""
+    retry: Retry | None = None
+    """None: as started (quick in fixtures, patient in ``up``)."""
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        checks.checked("name", checks.domain_name, self.name)
+        _set(self, "hostname", checks.checked("hostname", checks.domain_name, self.hostname or f"smtp.{self.name}"))
+        checks.checked("port", checks.port, self.port)
+        _set(self, "users", checks.checked("users", checks.local_parts, self.users))
+        checks.checked("unreachable", checks.one_of(*get_args(WhenUnreachable)), self.unreachable)
+        _set(self, "size", checks.checked("size", checks.size, self.size))
+        if self.durability is not None:
+            checks.checked("durability", checks.one_of(*get_args(Durability)), self.durability)
+        if isinstance(self.retry, Mapping):
+            _set(self, "retry", table(Retry, self.retry, "retry"))
+        if isinstance(self.limits, Mapping):
+            _set(self, "limits", table(Limits, self.limits, "limits"))
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What ``smtp-pair up`` runs: domains that know each other, and the way to others."""
+
+    domains: tuple[Domain, ...]
+    routes: Mapping[str, NextHop] = field(default_factory=dict)
+
+
+THE_PAIR = (Domain("jaku.com", port=1025), Domain("deathstar.com", port=1030))
+"""The two servers of the original, on its ports."""
+
+
+def next_hop(text: object, *, allow_remote: bool = False) -> NextHop:
+    """The next hop in ``HOST:PORT`` (``[::1]:2525`` for IPv6). Raises ConfigError, also for a host beyond this
+    machine unless ``allow_remote``: no test ever mails a real person."""
+    host, _, port = text.rpartition(":") if isinstance(text, str) else ("", "", "")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ConfigError(f"{text!r} is not HOST:PORT")
+    if not allow_remote and not is_loopback(host):
+        raise ConfigError(f"{host!r} is not on this machine; allow_remote is needed to send mail there")
+    return NextHop(host, int(port))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine, told by its text alone (a look-up could answer anything)."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_together(domains: Iterable[Domain]) -> None:
+    """Refuse domains that can't run side by side. Raises ConfigError."""
+    seen: dict[tuple[str, object], Domain] = {}
+    for domain in domains:
+        for what, value in (("name", domain_key(domain.name)), ("hostname", domain.hostname.lower())):
+            other = seen.setdefault((what, value), domain)
+            if other is not domain:
+                raise ConfigError(f"{what}: {value!r} is given to two domains")
+        if domain.port and seen.setdefault(("port", domain.port), domain) is not domain:
+            raise ConfigError(f"port: {domain.port} is given to two domains")
+
+
+def table(kind: type[T], values: Mapping[str, Any], name: str = "") -> T:
+    """One of the values above, from a table of its settings. Raises ConfigError naming the key at fault."""
+    prefix = f"{name}." if name else ""
+    known = [one.name for one in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    for key in values:
+        if key not in known:
+            raise ConfigError(f"{prefix}{key}: unknown; known are {', '.join(known)}")
+    try:
+        return kind(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{prefix}{error}") from None
+    except TypeError:  # a value that has no default is missing
+        missing = [one.name for one in dataclasses.fields(kind) if one.name not in values]  # type: ignore[arg-type]
+        raise ConfigError(f"{prefix}{missing[0]}: is missing") from None

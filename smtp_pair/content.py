@@ -1,0 +1,108 @@
+"""The content of a mail on the wire: find its end, undo the dots, mend the line ends (RFC 5321 4.5.2, 2.3.8)."""
+
+from __future__ import annotations
+
+import re
+
+END = b"\r\n.\r\n"
+"""What ends the content, and nothing else does: not LF.LF, not CR.CR (SMTP smuggling, CVE-2023-51764)."""
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_ACROSS = len(END) - 1  # octets of END that may lie before a joint
+
+
+class ContentReader:
+    """Takes the octets that follow 354 as they come, and gives the content once its end is there.
+
+    Of a content that is bigger than ``limit`` nothing is kept, but its end is still looked for: the refusal may only
+    be said after the final dot (RFC 5321 4.2.5), and what follows is commands.
+    """
+
+    __slots__ = ("_dots", "_kept", "_limit", "_size", "_tail", "too_big")
+
+    def __init__(self, limit: int) -> None:
+        self._kept: list[bytes] = []
+        self._limit = limit
+        self._size = 0
+        self._dots = -1  # stuffed dots so far; not counted as long as the content is small
+        self._tail = b"\r\n"  # the line end of DATA itself: a single dot right after it ends an empty mail
+        self.too_big = False
+
+    def feed(self, chunk: bytes) -> bytes | None:
+        """Take a chunk. None: the end is still to come. Else: the octets that came after the end."""
+        # CRLF . CRLF may lie across the joint with what came before: the content's part of it is its first CRLF.
+        joint = self._tail + chunk[:_ACROSS]
+        at = joint.find(END)
+        if at >= 0:
+            at -= len(self._tail)
+        else:
+            at = chunk.find(END)
+            if at < 0:
+                self._keep(chunk)
+                self._tail = joint[-_ACROSS:] if len(chunk) < _ACROSS else chunk[-_ACROSS:]
+                return None
+        ends = at + 2
+        if ends >= 0:
+            self._keep(chunk[:ends])
+        else:
+            self._take_back(-ends)
+        return chunk[at + len(END) :]
+
+    def content(self) -> bytes:
+        """The content, without transparency dots and with every line ended by CRLF; ``too_big`` is final now."""
+        content = normalise(b"".join(self._kept))
+        self._kept.clear()
+        if len(content) > self._limit:
+            self.too_big = True
+        return b"" if self.too_big else content
+
+    def _keep(self, chunk: bytes) -> None:
+        self._size += len(chunk)
+        if not self.too_big:
+            self._kept.append(chunk)
+            if self._size > self._limit and self._size - self._stuffing(chunk) > self._limit:
+                self.too_big = True
+                self._kept.clear()
+
+    def _stuffing(self, chunk: bytes) -> int:
+        """Dots that were put in for the transfer alone, and do not count against SIZE (RFC 1870 3): at most so many,
+        for one may hide at each joint."""
+        if self._dots < 0:
+            self._dots = sum(piece.count(b"\n.") + 1 for piece in self._kept)
+        else:
+            self._dots += chunk.count(b"\n.") + 1
+        return self._dots
+
+    def _take_back(self, octets: int) -> None:
+        """Drop octets that were kept and turned out to belong to the end."""
+        while octets > 0 and self._kept:
+            last = self._kept.pop()
+            if len(last) > octets:
+                self._kept.append(last[:-octets])
+            octets -= len(last)
+
+
+def normalise(wire: bytes) -> bytes:
+    """Content from the wire, its dots undone, with CRLF for each bare CR and bare LF.
+
+    Lines after a bare LF are unstuffed too, for the clients that put bare LFs on the wire stuff there as well
+    (smtplib's sendmail does). Every line end stays one, so no line can be made to vanish or to end the mail.
+    """
+    wire = wire.replace(b"\n.", b"\n")
+    if wire.startswith(b"."):
+        wire = wire[1:]
+    ends = wire.count(b"\r\n")
+    if wire.count(b"\n") != ends or wire.count(b"\r") != ends:
+        wire = _LINE_END.sub(b"\r\n", wire)
+    return wire
+
+
+def stuff(content: bytes) -> tuple[bytes, bytes]:
+    """Content for the wire, and the end to write after it: a dot goes before each line that begins with one.
+
+    The content's line ends are CRLF already: what is sent on went through :func:`normalise`.
+    """
+    stuffed = content.replace(b"\r\n.", b"\r\n..")
+    if content.startswith(b"."):
+        stuffed = b"." + stuffed
+    return stuffed, END[2:] if not content or content.endswith(b"\r\n") else END

@@ -1,0 +1,89 @@
+"""Writing files so that they are whole or not there, and appending lines so that they are whole or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+def write_new(path: Path, pieces: Iterable[bytes | memoryview], *, durable: bool) -> None:
+    """Write a file that must not exist yet. Raises OSError, and then leaves nothing behind."""
+    descriptor = os.open(path, _NEW, 0o644)
+    try:
+        try:
+            for piece in pieces:
+                _write_all(descriptor, piece)
+            if durable:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable; where the system can't (Windows), its own promise has to do."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_quietly(paths: Iterable[Path]) -> None:
+    """Remove files and empty folders that may be there: cleaning up after a failure must not hide the failure."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            if path.is_dir():
+                path.rmdir()
+            else:
+                path.unlink()
+
+
+class AppendFile:
+    """A file that only grows, opened at the first line, an append whole or undone."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def append(self, octets: bytes) -> int:
+        """Append, or raise OSError with the file as it was. Gives the size before, for :meth:`take_back`."""
+        if self._descriptor < 0:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(self._path, _APPEND, 0o644)
+        before = os.lseek(self._descriptor, 0, os.SEEK_END)
+        try:
+            _write_all(self._descriptor, octets)
+        except OSError:
+            self.take_back(before)
+            raise
+        return before
+
+    def take_back(self, size: int) -> None:
+        """Undo the last append."""
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._descriptor, size)
+
+    def close(self) -> None:
+        """Close; a later append opens it again."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _write_all(descriptor: int, octets: bytes | memoryview) -> None:
+    written = os.write(descriptor, octets)
+    if written < len(octets):  # a nearly full disk, or more than the system takes at once
+        rest = memoryview(octets)
+        while written < len(rest):
+            written += os.write(descriptor, rest[written:])

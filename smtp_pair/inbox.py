@@ -1,0 +1,207 @@
+"""The delivered mails of a server, and waiting for one.
+
+Mails are put in on the event loop's thread and looked at from the test's. A waiter is woken when a mail comes, it
+never polls. A wait that ends in vain says what did come and how each near miss differs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from smtp_pair.mail.address import Address
+from smtp_pair.mail.errors import MailNotFound, UnexpectedMail
+from smtp_pair.mail.message import Mail
+
+Where = Callable[[Mail], object]
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a test is looking for. Checked when it is made, not when it is used."""
+
+    to: str | None = None
+    sender: str | None = None
+    subject: str | re.Pattern[str] | None = None
+    where: Where | None = None
+    after: Mail | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("to", "sender"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise TypeError(f"{name}= takes an address or a pattern such as 'vader@*', not {value!r}")
+        if self.to is not None and "@" not in self.to and self.to not in ("*", "postmaster"):
+            raise ValueError(f"to={self.to!r} is not an address; did you mean {self.to + '@*'!r}?")
+        if self.subject is not None and not isinstance(self.subject, str | re.Pattern):
+            raise TypeError(f"subject= takes a text or a compiled pattern, not {self.subject!r}")
+        if self.where is not None and not callable(self.where):
+            raise TypeError(f"where= takes a function of the mail, not {self.where!r}")
+        if self.after is not None and not isinstance(self.after, Mail):
+            raise TypeError(f"after= takes a mail, not {self.after!r}")
+
+    def differences(self, mail: Mail) -> list[str]:
+        """How the mail differs from what is wanted; nothing: it is the one."""
+        found = []
+        if self.to is not None and not any(_matches(self.to, address) for address in mail.delivered_to):
+            found.append(f"to is {_list(mail.delivered_to)}, not {self.to}")
+        if self.sender is not None and not _matches(self.sender, mail.envelope.sender):
+            found.append(f"sender is <{mail.envelope.sender}>, not {self.sender}")
+        if isinstance(self.subject, str) and mail.subject != self.subject:
+            found.append(f"subject is {mail.subject!r}, not {self.subject!r}")
+        elif isinstance(self.subject, re.Pattern) and not self.subject.search(mail.subject):
+            found.append(f"subject {mail.subject!r} does not match {self.subject.pattern!r}")
+        if not found and self.where is not None and not self.where(mail):
+            found.append(f"where={getattr(self.where, '__name__', self.where)} says no")
+        return found
+
+    def __str__(self) -> str:
+        parts = [
+            f"{name}={getattr(self, name)!r}"
+            for name in ("to", "sender", "subject", "where", "after")
+            if getattr(self, name) is not None
+        ]
+        return " with " + ", ".join(parts) if parts else ""
+
+
+class Inbox:
+    """What one server has delivered."""
+
+    def __init__(self, hostname: str, explain: Callable[[], str]) -> None:
+        self._hostname = hostname
+        self._explain = explain
+        self._mails: list[Mail] = []
+        self._forgotten = 0  # how many were cleared, so that a waiter keeps its place
+        self._came = threading.Condition()
+        self._listeners: set[Callable[[], None]] = set()
+
+    def put(self, mail: Mail) -> None:
+        """Let a mail be seen, without waking anybody yet: its client has not got the 250."""
+        with self._came:
+            self._mails.append(mail)
+
+    def wake(self) -> None:
+        """Wake whoever waits."""
+        with self._came:
+            self._came.notify_all()
+            listeners = tuple(self._listeners)
+        for listener in listeners:
+            listener()
+
+    @property
+    def mails(self) -> list[Mail]:
+        """All of them, oldest first: a copy."""
+        with self._came:
+            return list(self._mails)
+
+    def clear(self) -> list[Mail]:
+        """Forget them all; gives what was forgotten."""
+        with self._came:
+            mails, self._mails = self._mails, []
+            self._forgotten += len(mails)
+        return mails
+
+    def wait_for(self, wanted: Wanted, count: int, timeout: float) -> list[Mail]:
+        """The first ``count`` mails that are wanted. Raises MailNotFound after ``timeout`` seconds."""
+        deadline = time.monotonic() + timeout
+        seen = 0
+        found: list[Mail] = []
+        while True:
+            with self._came:
+                # The predicate is the test's own code: it runs in the test's thread, and outside the lock.
+                if self._forgotten + len(self._mails) <= seen:
+                    left = deadline - time.monotonic()
+                    if left <= 0:
+                        break
+                    self._came.wait(min(left, threading.TIMEOUT_MAX))
+                fresh = self._mails[max(0, seen - self._forgotten) :]
+                seen = self._forgotten + len(self._mails)
+            found += self._wanted(fresh, wanted)
+            if len(found) >= count:
+                return found[:count]
+        raise MailNotFound(self._nothing(wanted, count, found, timeout))
+
+    async def wait_for_async(self, wanted: Wanted, count: int, timeout: float) -> list[Mail]:
+        """The same without blocking the caller's event loop."""
+        loop = asyncio.get_running_loop()
+        woken = asyncio.Event()
+
+        def listener() -> None:
+            loop.call_soon_threadsafe(woken.set)
+
+        self._listeners.add(listener)
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    woken.clear()
+                    found = self._wanted(self.mails, wanted)
+                    if len(found) >= count:
+                        return found[:count]
+                    await woken.wait()
+        except TimeoutError:
+            raise MailNotFound(self._nothing(wanted, count, found, timeout)) from None
+        finally:
+            self._listeners.discard(listener)
+
+    def assert_none(self, wanted: Wanted, within: float) -> None:
+        """Raises UnexpectedMail if a wanted mail is there, or comes within so many seconds."""
+        try:
+            mail = self.wait_for(wanted, 1, within)[0]
+        except MailNotFound:
+            return
+        raise UnexpectedMail(f"{self._hostname} has a mail{wanted}, and should not: {describe(mail)}")
+
+    def _wanted(self, mails: Iterable[Mail], wanted: Wanted) -> list[Mail]:
+        mails = list(mails)
+        if wanted.after is not None and wanted.after in mails:
+            mails = mails[mails.index(wanted.after) + 1 :]
+        return [mail for mail in mails if not wanted.differences(mail)]
+
+    def _nothing(self, wanted: Wanted, count: int, found: list[Mail], timeout: float) -> str:
+        mails = self.mails
+        what = f"no mail{wanted}" if count == 1 else f"{len(found)} of {count} mails{wanted}"
+        lines = [f"{what} came to {self._hostname} within {timeout:g} s."]
+        if not mails:
+            lines.append("Nothing else came either.")
+        else:
+            lines.append(f"What did come ({len(mails)}), the last first:")
+            for mail in mails[::-1][:_SHOWN]:
+                why = "; ".join(wanted.differences(mail)) or "it is one of those wanted"
+                lines += [f"  - {describe(mail)}", f"      {why}"]
+            if len(mails) > _SHOWN:
+                lines.append(f"  ... and {len(mails) - _SHOWN} more")
+        explanation = self._explain()
+        return "\n".join([*lines, explanation] if explanation else lines)
+
+
+def describe(mail: Mail) -> str:
+    """A mail in one line."""
+    attached = ", ".join(repr(item.filename) for item in mail.attachments)
+    files = f", attached: {attached}" if attached else ""
+    return f"{mail.subject!r} from <{mail.envelope.sender}> to {_list(mail.delivered_to)}{files}"
+
+
+def _list(addresses: Iterable[Address]) -> str:
+    return ", ".join(f"<{address}>" for address in addresses)
+
+
+@lru_cache(maxsize=256)
+def _pattern(text: str) -> re.Pattern[str]:
+    local, at, domain = text.rpartition("@")
+    # The local part in its own case, the domain in any (RFC 5321 2.4). Only * is a wildcard: [ and ? are plain atext.
+    local, domain = ("".join(map(_glob, part)) for part in (local, domain))
+    return re.compile(f"{local}{at}(?i:{domain})", re.DOTALL) if at else re.compile(domain, re.DOTALL)
+
+
+def _glob(char: str) -> str:
+    return ".*" if char == "*" else re.escape(char)
+
+
+def _matches(pattern: str, address: Address) -> bool:
+    return address == pattern or _pattern(pattern).fullmatch(address) is not None

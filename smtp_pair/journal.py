@@ -1,0 +1,60 @@
+"""What happened, in order: kept in ``journal.jsonl`` for programs and ``ServerMSG.txt`` for people, and told to whoever
+listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from smtp_pair import server_msg
+from smtp_pair.disk import AppendFile
+from smtp_pair.facts import Fact
+
+FILE_NAME = "journal.jsonl"
+
+Listener = Callable[[Fact], None]
+
+
+class Journal:
+    """The facts of one server. Used on the event loop's thread only."""
+
+    def __init__(self, directory: Path) -> None:
+        self._file = AppendFile(directory / FILE_NAME)
+        self._readable = AppendFile(directory / server_msg.FILE_NAME)
+        self._listeners: list[Listener] = []
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Tell ``listener`` of each fact from now on, on the loop's thread; call what comes back to stop it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def keep(self, fact: Fact) -> None:
+        """Write the fact down, for programs and for people. Raises OSError, with nothing written in either place,
+        when that can't be done."""
+        before = self._file.append(fact.line())
+        readable = server_msg.entry(fact)
+        if readable:
+            try:
+                self._readable.append(readable)
+            except OSError:
+                self._file.take_back(before)
+                raise
+
+    def tell(self, fact: Fact) -> None:
+        """Tell the listeners."""
+        for listener in tuple(self._listeners):
+            listener(fact)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._file.close()
+        self._readable.close()
+
+
+def read(directory: Path) -> list[Fact]:
+    """The facts in a server's folder, oldest first; a last line that was cut by a crash is left out.
+
+    Raises OSError when there is no journal, ValueError when a line in the middle is not a fact.
+    """
+    lines = (directory / FILE_NAME).read_bytes().split(b"\n")
+    return [Fact.parse(line) for line in lines[:-1] if line]

@@ -1,0 +1,58 @@
+"""Listening sockets, bound by the caller: the port is known, and a client can connect, before the loop has moved."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+
+from smtp_pair.mail.errors import StartError
+
+_BACKLOG = 1024
+_TRIES = 32
+
+
+def listen(host: str, port: int, whose: str) -> list[socket.socket]:
+    """Sockets that listen on ``host``; for ``localhost`` on IPv4 and, where the machine has it, IPv6, on one port.
+
+    Raises StartError, at once, that names the port and what is wrong with it.
+    """
+    if host != "localhost":
+        return [_socket(host, port, whose)]
+    first = _socket("127.0.0.1", port, whose)
+    for attempt in range(_TRIES):
+        try:
+            return [first, _socket("::1", first.getsockname()[1], whose)]
+        except StartError as error:
+            if error.errno != errno.EADDRINUSE:
+                return [first]  # the machine has no IPv6
+            if port or attempt == _TRIES - 1:
+                first.close()
+                raise
+        first.close()  # the free port was free on IPv4 only: try another
+        first = _socket("127.0.0.1", 0, whose)
+    raise AssertionError("unreachable: the last round returns or raises")
+
+
+def _socket(host: str, port: int, whose: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        # With proto=0 asyncio leaves Nagle's algorithm on, and each mail takes 43 ms instead of one.
+        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    except OSError as error:
+        raise StartError(error.errno, f"{whose}: no socket: {error.strerror}") from None
+    try:
+        if os.name == "posix" and sys.platform != "cygwin":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old connections must not block a restart
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((host, port))
+        sock.listen(_BACKLOG)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        why = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+        raise StartError(error.errno, f"{whose} can't listen on {place}: {why}") from None
+    return sock

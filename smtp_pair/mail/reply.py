@@ -1,0 +1,209 @@
+"""Replies of a server: a code, an enhanced code, a text (RFC 5321 4.2, RFC 2034, RFC 3463).
+
+Every reply that a server of ours gives has a name here, so that a code and its meaning are written down once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+LINE_LIMIT = 512
+"""Octets in one reply line, CRLF included (RFC 5321 4.5.3.1.5)."""
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+_LINE = re.compile(rb"([2-5][0-9][0-9])([ -]?)(.*)", re.DOTALL)
+_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?: |$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply. ``text`` may have several lines; controls in it are replaced, for it may quote a stranger.
+
+    ``enhanced`` is empty where RFC 2034 wants none: the greeting, the answers to EHLO and HELO, and every 3xx.
+    """
+
+    code: int
+    enhanced: str
+    text: str
+    wire: bytes = field(init=False, repr=False, compare=False)
+    """The reply as it goes over the wire, CRLF included."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "wire", _render(self.code, self.enhanced, self.text))
+
+    @property
+    def accepted(self) -> bool:
+        """2xx: done."""
+        return 200 <= self.code < 300
+
+    @property
+    def temporary(self) -> bool:
+        """4xx: try again later. Only the first digit decides (RFC 5321 4.2.1)."""
+        return 400 <= self.code < 500
+
+    @property
+    def permanent(self) -> bool:
+        """5xx: give up."""
+        return self.code >= 500
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (str(self.code), self.enhanced, self.text) if part)
+
+    @classmethod
+    def parse(cls, lines: Iterable[bytes]) -> Reply:
+        """The reply in the lines that a peer sent. Raises ValueError when they are none."""
+        code, texts = 0, []
+        for line in lines:
+            match = _LINE.fullmatch(line.rstrip(b"\r\n"))
+            if match is None or (code and int(match[1]) != code):
+                raise ValueError(f"not a reply: {line[:80]!r}")
+            code = int(match[1])
+            texts.append(match[3].decode("utf-8", "replace"))
+        if not code:
+            raise ValueError("not a reply: no line")
+        found = _ENHANCED.match(texts[0])
+        enhanced = found[1] if found and found[1][0] == str(code)[0] else ""
+        if enhanced:
+            texts = [text.removeprefix(enhanced).lstrip() for text in texts]
+        return cls(code, enhanced, "\n".join(texts))
+
+
+def _render(code: int, enhanced: str, text: str) -> bytes:
+    """The wire form: each line with its code (and enhanced code, RFC 2034), none longer than LINE_LIMIT."""
+    prefix = f"{enhanced} " if enhanced else ""
+    room = LINE_LIMIT - len("250-\r\n") - len(prefix)
+    lines: list[bytes] = []
+    for line in _CONTROLS.sub("?", text).split("\n"):
+        octets = (prefix + line.replace("\t", " ")).encode()
+        lines.append(octets if len(octets) <= room else octets[:room].decode("utf-8", "ignore").encode())
+    last = lines.pop()
+    head = b"".join(b"%d-%b\r\n" % (code, line) for line in lines)
+    return head + b"%d %b\r\n" % (code, last)
+
+
+# -- the session ------------------------------------------------------------------------------------------------
+
+
+def greeting(hostname: str) -> Reply:
+    """220, with the host's name first (RFC 5321 4.2)."""
+    return Reply(220, "", f"{hostname} ESMTP smtp-pair")
+
+
+def hello(hostname: str, extensions: Iterable[str] = ()) -> Reply:
+    """250 to EHLO (with the extensions offered, one a line) and to HELO (with none)."""
+    return Reply(250, "", "\n".join([hostname, *extensions]))
+
+
+RESET = Reply(250, "2.0.0", "reset: the transaction is gone")
+NOOP = Reply(250, "2.0.0", "still here")
+BYE = Reply(221, "2.0.0", "bye")
+HELP = Reply(214, "2.0.0", "commands: EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP")
+CANNOT_VERIFY = Reply(252, "2.5.1", "no address is verified here; send the mail and see")
+NO_EXPN = Reply(502, "5.5.1", "lists are not expanded here")
+
+IDLE = Reply(421, "4.4.2", "nothing heard for too long, closing")
+SHUTTING_DOWN = Reply(421, "4.3.2", "shutting down, closing")
+TOO_MANY_ERRORS = Reply(421, "4.7.0", "too many errors, closing")
+TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "too many connections, try again later")
+
+# -- order and syntax -------------------------------------------------------------------------------------------
+
+EHLO_FIRST = Reply(503, "5.5.1", "say EHLO first")
+MAIL_FIRST = Reply(503, "5.5.1", "MAIL comes first")
+RCPT_FIRST = Reply(503, "5.5.1", "no recipient was accepted, RCPT comes first")
+NESTED_MAIL = Reply(503, "5.5.1", "a transaction is open already, end it with DATA or RSET")
+UNKNOWN_COMMAND = Reply(500, "5.5.1", "unknown command")
+LINE_TOO_LONG = Reply(500, "5.5.2", "the command line is too long")
+NOT_TEXT = Reply(501, "5.5.2", "the command line is not valid UTF-8")
+HELLO_WANTS_A_NAME = Reply(501, "", "a host name is missing: EHLO client.example")
+
+
+def syntax(usage: str) -> Reply:
+    """501: the command is known, its argument is not what ``usage`` shows."""
+    return Reply(501, "5.5.4", f"syntax: {usage}")
+
+
+def unknown_parameter(name: str) -> Reply:
+    """555: a parameter that no offered extension defines (RFC 5321 4.1.1.11)."""
+    return Reply(555, "5.5.4", f"unknown parameter: {name[:64]}")
+
+
+def bad_parameter(name: str, why: str) -> Reply:
+    """501: the parameter is known, its value is not."""
+    return Reply(501, "5.5.4", f"{name}: {why}")
+
+
+# -- addresses --------------------------------------------------------------------------------------------------
+
+SENDER_OK = Reply(250, "2.1.0", "sender taken")
+RECIPIENT_OK = Reply(250, "2.1.5", "recipient taken")
+TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "too many recipients, send the rest in another transaction")
+
+
+def bad_sender(why: str) -> Reply:
+    """501 5.1.7: the reverse-path is not one."""
+    return Reply(501, "5.1.7", f"bad sender: {why}")
+
+
+def bad_recipient(why: str) -> Reply:
+    """501 5.1.3: the forward-path is not one."""
+    return Reply(501, "5.1.3", f"bad recipient: {why}")
+
+
+def needs_smtputf8(what: str) -> Reply:
+    """553 5.6.7: a non-ASCII address without the parameter that announces it (RFC 6531 3.4)."""
+    return Reply(553, "5.6.7", f"{what}: an address beyond ASCII needs SMTPUTF8")
+
+
+def no_such_user(address: str) -> Reply:
+    """550 5.1.1: the domain is ours, the mailbox is not there."""
+    return Reply(550, "5.1.1", f"no such user here: <{address}>")
+
+
+def no_route(address: str) -> Reply:
+    """550 5.1.2: nothing is known about how to reach the domain."""
+    return Reply(550, "5.1.2", f"no route to the domain of <{address}>")
+
+
+# -- the content ------------------------------------------------------------------------------------------------
+
+START_DATA = Reply(354, "", "send the mail, end it with a line of a single dot")
+TOO_BIG = Reply(552, "5.3.4", "the mail is bigger than SIZE allows")
+TOO_MANY_HOPS = Reply(554, "5.4.6", "too many hops, this mail is going round in circles")
+NO_SPACE = Reply(452, "4.3.1", "no room to store the mail now, try again later")
+OUR_FAULT = Reply(451, "4.3.0", "the mail could not be stored, try again later")
+
+
+def stored(mail_id: str) -> Reply:
+    """250 after the final dot: from here on the mail is ours."""
+    return Reply(250, "2.0.0", f"taken as {mail_id}")
+
+
+# -- what a relay says of a next hop that says nothing itself ---------------------------------------------------
+
+
+def no_answer(host: str, why: str) -> Reply:
+    """451 4.4.1: the next hop could not be reached."""
+    return Reply(451, "4.4.1", f"{host} does not answer: {why}")
+
+
+def connection_broke(host: str, why: str) -> Reply:
+    """451 4.4.2: the next hop was reached, and the conversation broke off."""
+    return Reply(451, "4.4.2", f"the connection to {host} broke: {why}")
+
+
+def lacks_8bitmime(host: str) -> Reply:
+    """554 5.6.3: the mail has 8-bit octets and the next hop takes none (RFC 6152 3)."""
+    return Reply(554, "5.6.3", f"{host} does not take 8-bit mail")
+
+
+def lacks_smtputf8(host: str) -> Reply:
+    """553 5.6.7: the mail has addresses beyond ASCII and the next hop takes none (RFC 6531 3.2)."""
+    return Reply(553, "5.6.7", f"{host} does not take addresses beyond ASCII")
+
+
+def expired(last: Reply) -> Reply:
+    """554 5.4.7: tried for too long. ``last`` is what the last attempt met."""
+    return Reply(554, "5.4.7", f"given up after trying for too long; last: {last}")

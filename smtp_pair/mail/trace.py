@@ -1,0 +1,80 @@
+"""Trace fields: Received, one for each hop, and Return-Path, once at final delivery (RFC 5321 4.4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from smtp_pair.mail.address import Address
+from smtp_pair.mail.envelope import Envelope, Origin
+
+HOP_LIMIT = 100
+"""Received fields from which on a mail counts as going round in circles (RFC 5321 6.3)."""
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_HEADER_LOOK = 1 << 20  # a header block longer than this is not searched for hops any further
+_NOT_A_NAME = re.compile(r"[^A-Za-z0-9.:_\[\]\x80-\U0010ffff-]")
+_RETURN_PATH = re.compile(rb"Return-Path: <[^\r\n]*>\r\n")
+_OURS = re.compile(
+    rb"Received: from [^\r\n]*\r\n\tby (?P<by>[^\s]+) \(smtp-pair\) with [A-Z0-9]+ id (?P<id>[^\s;]+)"
+    rb"(?:\r\n\tfor <[^\r\n]*>)?; [^\r\n]*\r\n"
+)
+
+
+class Hop(NamedTuple):
+    """One Received field that a server of ours wrote."""
+
+    hostname: str
+    mail_id: str
+
+
+def date_time(moment: float) -> str:
+    """``moment`` (seconds since the epoch) as RFC 5322 3.3 writes it, in UTC, whatever the locale."""
+    then = datetime.fromtimestamp(moment, UTC)
+    return f"{_DAYS[then.weekday()]}, {then.day} {_MONTHS[then.month - 1]} {then:%Y %H:%M:%S} +0000"
+
+
+def received(hostname: str, mail_id: str, envelope: Envelope, origin: Origin, moment: float) -> bytes:
+    """The Received field of this hop. ``for`` names the recipient only where there is one: another recipient must
+    not learn of a blind copy (RFC 5321 7.2)."""
+    protocol = "UTF8SMTP" if envelope.smtputf8 else "ESMTP" if origin.extended else "SMTP"
+    name = _NOT_A_NAME.sub("?", origin.helo)
+    literal = f"IPv6:{origin.host}" if ":" in origin.host else origin.host
+    single = f"\r\n\tfor <{envelope.forward_paths[0].address}>" if len(envelope.forward_paths) == 1 else ""
+    return (
+        f"Received: from {name} ([{literal}])\r\n"
+        f"\tby {hostname} (smtp-pair) with {protocol} id {mail_id}{single}; {date_time(moment)}\r\n"
+    ).encode()
+
+
+def return_path(sender: Address) -> bytes:
+    """The Return-Path field that final delivery puts on top."""
+    return f"Return-Path: <{sender}>\r\n".encode()
+
+
+def hops(content: bytes) -> int:
+    """How many Received fields the header block has, whoever wrote them."""
+    end = content.find(b"\r\n\r\n", 0, _HEADER_LOOK)
+    header = content[: end if end >= 0 else _HEADER_LOOK].lower()
+    return header.count(b"\r\nreceived:") + header.startswith(b"received:")
+
+
+def split(raw: bytes, ours: Callable[[str], bool]) -> tuple[list[Hop], int]:
+    """The hops that servers of ours wrote on top, first hop first, and where the mail as first sent begins.
+
+    ``ours`` says whether a mail id was given out by this network: a field that only looks like ours (a mail caught
+    once and sent again) belongs to the content.
+    """
+    found: list[Hop] = []
+    top = _RETURN_PATH.match(raw)
+    at = top.end() if top else 0
+    while (match := _OURS.match(raw, at)) is not None:
+        hop = Hop(match["by"].decode(), match["id"].decode())
+        if not ours(hop.mail_id):
+            break
+        found.append(hop)
+        at = match.end()
+    return found[::-1], at

@@ -1,0 +1,107 @@
+"""One attempt at one next hop: an envelope and a content in, a reply for each recipient out.
+
+Nothing is raised: a hop that can't be reached is a reply too (451 4.4.1), so that whoever asked has one thing to look
+at. Whether to try again is the reply's first digit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from smtp_pair.mail.envelope import Envelope
+from smtp_pair.mail.errors import DeliveryError
+from smtp_pair.mail.reply import Reply
+from smtp_pair.routes import NextHop
+from smtp_pair.smtp_client import Broken, Patience, SmtpClient
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 10
+"""Connections to one next hop at the same time."""
+KEEP = 5.0
+"""Seconds that an idle connection is kept for the next mail."""
+
+
+class Relay:
+    """The connections of one server to its next hops. Used on the event loop's thread only."""
+
+    def __init__(self, hostname: str, patience: Patience | None = None) -> None:
+        self._hostname = hostname
+        self._patience = patience or Patience()
+        self._hops: dict[NextHop, _Hop] = {}
+
+    async def attempt(self, hop: NextHop, envelope: Envelope, content: bytes) -> Sequence[Reply]:
+        """Send the mail to the hop, once. The replies are in the order of the envelope's recipients."""
+        lane = self._hops.setdefault(hop, _Hop())
+        async with lane.room:
+            try:
+                return await self._send(hop, lane, envelope, content)
+            except DeliveryError as error:
+                return [error.reply] * len(envelope.forward_paths)
+
+    async def _send(self, hop: NextHop, lane: _Hop, envelope: Envelope, content: bytes) -> Sequence[Reply]:
+        client = lane.take()
+        if client is not None:
+            try:
+                replies = await client.send(envelope, content)
+            except Broken as broken:
+                # A kept connection may have been closed by the other side while it was idle: that says nothing
+                # about the mail, and a new connection decides.
+                if not broken.early:
+                    raise
+            else:
+                if client.usable or not all(answer.code == 421 for answer in replies):
+                    lane.give_back(client)
+                    return replies
+                client.abort()
+        client = await SmtpClient.connect(hop, self._hostname, self._patience)
+        try:
+            replies = await client.send(envelope, content)
+        except BaseException:
+            client.abort()
+            raise
+        lane.give_back(client)
+        return replies
+
+    async def close(self) -> None:
+        """Part from every hop."""
+        lanes, self._hops = self._hops, {}
+        for lane in lanes.values():
+            for client in lane.clear():
+                await client.close()
+
+
+class _Hop:
+    """The connections to one hop: how many may be open, and which are free."""
+
+    def __init__(self) -> None:
+        self.room = asyncio.Semaphore(AT_ONCE)
+        self._free: list[tuple[SmtpClient, asyncio.TimerHandle]] = []
+
+    def take(self) -> SmtpClient | None:
+        while self._free:
+            client, timer = self._free.pop()
+            timer.cancel()
+            if not client.gone:
+                return client
+            client.abort()
+        return None
+
+    def give_back(self, client: SmtpClient) -> None:
+        if not client.usable:
+            client.abort()
+            return
+        timer = asyncio.get_running_loop().call_later(KEEP, self._expire, client)
+        self._free.append((client, timer))
+
+    def clear(self) -> list[SmtpClient]:
+        free, self._free = self._free, []
+        for _, timer in free:
+            timer.cancel()
+        return [client for client, _ in free]
+
+    def _expire(self, client: SmtpClient) -> None:
+        self._free = [entry for entry in self._free if entry[0] is not client]
+        client.abort()

@@ -1,0 +1,52 @@
+"""Which way a mail goes: recipient's domain -> Local, NextHop or Unreachable. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from smtp_pair.mail.address import Address, domain_key
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """The domain is the server's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextHop:
+    """The server that takes mail for the domain."""
+
+    host: str
+    port: int
+    name: str = ""
+    """What people call it: its host name where it is known."""
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.name} ({host}:{self.port})" if self.name else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """Nothing is known about how to reach the domain."""
+
+
+Route = Local | NextHop | Unreachable
+
+LOCAL = Local()
+UNREACHABLE = Unreachable()
+_OWN_LITERALS = ("[127.0.0.1]", "[::1]")
+
+
+class Routes:
+    """A routing table as one server sees it. Domains match in any case; U-labels match their A-labels."""
+
+    def __init__(self, own: Iterable[str], table: Mapping[str, NextHop]) -> None:
+        self._table: dict[str, Route] = {domain_key(domain): hop for domain, hop in table.items()}
+        # A bare <postmaster> and a loopback literal are the server itself (RFC 5321 4.5.1, 4.1.3).
+        self._table.update(dict.fromkeys(map(domain_key, (*own, "", *_OWN_LITERALS)), LOCAL))
+
+    def route(self, address: Address) -> Route:
+        """The way to ``address``."""
+        return self._table.get(address.domain_key, UNREACHABLE)

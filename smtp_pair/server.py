@@ -1,0 +1,325 @@
+"""One running domain: the only place where session, policy, spool, store, relay and journal are put together.
+
+    session -> acceptance -> { store | spool -> relay -> the next hop's session } -> journal -> whoever waits
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from smtp_pair import background
+from smtp_pair.acceptance import Acceptance, Ids
+from smtp_pair.clock import Clock
+from smtp_pair.config import Domain
+from smtp_pair.facts import Fact
+from smtp_pair.inbox import Inbox, Wanted, Where
+from smtp_pair.journal import Journal, Listener
+from smtp_pair.listener import listen
+from smtp_pair.mail import reply
+from smtp_pair.mail.address import Address
+from smtp_pair.mail.errors import NotRunning
+from smtp_pair.mail.message import Mail
+from smtp_pair.mail.reply import Reply
+from smtp_pair.policy import Policy
+from smtp_pair.relay import Relay
+from smtp_pair.routes import NextHop, Routes
+from smtp_pair.session import House, Session
+from smtp_pair.spool import Outcome, Spool
+from smtp_pair.store import Store
+
+log = logging.getLogger(__name__)
+
+Subject = str | re.Pattern[str] | None
+
+
+class Server:
+    """One mail server. A :class:`~smtp_pair.network.Network` makes, starts and stops it."""
+
+    def __init__(self, config: Domain, directory: Path, *, bind: str, clock: Clock, ids: Ids) -> None:
+        if config.retry is None or config.durability is None:
+            raise ValueError("a server is told by its network how patient and how durable it is")
+        self.config = config
+        """What it was told."""
+        self.directory = directory
+        """Its folder; not there before the first mail."""
+        self._bind = bind
+        self._clock = clock
+        self._ids = ids
+        self._retry = config.retry
+        self._durable = config.durability == "durable"
+        self._sockets: list[socket.socket] = []
+        self._port = 0
+        self._journal = Journal(directory)
+        self._inbox = Inbox(config.hostname, self._explain)
+        self._running: _Running | None = None
+
+    # -- where it is -------------------------------------------------------------------------------------------------
+
+    @property
+    def host(self) -> str:
+        """The address to connect to."""
+        return self._bind
+
+    @property
+    def port(self) -> int:
+        """The TCP port. Raises NotRunning before the first start."""
+        if not self._port:
+            raise NotRunning(f"{self.hostname} has no port before its network is started")
+        return self._port
+
+    @property
+    def address(self) -> str:
+        """``host:port``."""
+        return str(NextHop(self.host, self.port))
+
+    @property
+    def hostname(self) -> str:
+        """What it calls itself: ``smtp.jaku.com``."""
+        return self.config.hostname
+
+    @property
+    def domain(self) -> str:
+        """The domain of its mailboxes: ``jaku.com``."""
+        return self.config.name
+
+    def __repr__(self) -> str:
+        return f"<Server {self.hostname} at {self.address if self._port else 'no port yet'}>"
+
+    # -- what came ---------------------------------------------------------------------------------------------------
+
+    @property
+    def messages(self) -> list[Mail]:
+        """All delivered mails, oldest first; a copy. A mail passed on to another server is not among them."""
+        return self._inbox.mails
+
+    def wait_for(
+        self,
+        *,
+        to: str | None = None,
+        sender: str | None = None,
+        subject: Subject = None,
+        where: Where | None = None,
+        after: Mail | None = None,
+        timeout: float = 5.0,
+    ) -> Mail:
+        """The first mail that matches, waiting up to ``timeout`` seconds for it; one that is there already counts.
+
+        ``to`` and ``sender`` are envelope addresses, with ``*`` as a wildcard and the domain in any case; ``subject``
+        is the decoded text, exact, or a compiled pattern; ``where`` is a function of the mail, called in this thread;
+        ``after`` leaves out the mails up to and with that one. Raises MailNotFound, which tells what did come.
+        """
+        return self._inbox.wait_for(Wanted(to, sender, subject, where, after), 1, timeout)[0]
+
+    def wait_for_all(
+        self,
+        count: int,
+        *,
+        to: str | None = None,
+        sender: str | None = None,
+        subject: Subject = None,
+        where: Where | None = None,
+        after: Mail | None = None,
+        timeout: float = 5.0,
+    ) -> list[Mail]:
+        """The first ``count`` mails that match, as :meth:`wait_for`."""
+        return self._inbox.wait_for(Wanted(to, sender, subject, where, after), count, timeout)
+
+    async def wait_for_async(
+        self,
+        *,
+        to: str | None = None,
+        sender: str | None = None,
+        subject: Subject = None,
+        where: Where | None = None,
+        after: Mail | None = None,
+        timeout: float = 5.0,
+    ) -> Mail:
+        """As :meth:`wait_for`, without blocking the event loop of the test."""
+        found = await self._inbox.wait_for_async(Wanted(to, sender, subject, where, after), 1, timeout)
+        return found[0]
+
+    def assert_no_mail(
+        self,
+        *,
+        within: float = 0.0,
+        to: str | None = None,
+        sender: str | None = None,
+        subject: Subject = None,
+        where: Where | None = None,
+        after: Mail | None = None,
+    ) -> None:
+        """Raises UnexpectedMail if a matching mail is there, or comes within so many seconds."""
+        self._inbox.assert_none(Wanted(to, sender, subject, where, after), within)
+
+    def send(
+        self,
+        to: str | Iterable[str],
+        *,
+        subject: str = "",
+        body: str = "",
+        attachments: Mapping[str, bytes] | Iterable[Path | str] = (),
+        sender: str = "sender@example.org",
+    ) -> dict[str, Reply]:
+        """Send a mail to this server, as a client would; the reply to each recipient, by its address.
+
+        ``attachments`` are ``{name: octets}`` or paths of files; they travel in base64. Raises ClientError for an
+        argument that can't be, or when the server takes no mail at all.
+        """
+        from smtp_pair.clients.quick import send
+
+        return send(self.host, self.port, to, subject=subject, body=body, attachments=attachments, sender=sender)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Tell ``listener`` of each :class:`~smtp_pair.facts.Fact` from now on, on the servers' thread; call what
+        comes back to stop it. For consoles and reports; a test waits with :meth:`wait_for`."""
+        return self._journal.subscribe(listener)
+
+    # -- start and stop: the network's to call -------------------------------------------------------------------------
+
+    def bind(self) -> None:
+        """Take the port. Raises StartError, at once. From here on clients can connect, though nobody answers yet."""
+        # After a stop the same port is wanted again: clients were told it.
+        self._sockets = listen(self._bind, self._port or self.config.port, self.hostname)
+        self._port = self._sockets[0].getsockname()[1]
+
+    def unbind(self) -> None:
+        """Give the port up again: another server of the network could not start."""
+        for sock in self._sockets:
+            sock.close()
+        self._sockets = []
+
+    def open(self, table: Mapping[str, NextHop]) -> None:
+        """Begin to answer. Does not wait: the listening socket keeps early clients in its backlog."""
+        loop = background.loop()
+        self._running = _Running(self, Routes([self.domain, self.hostname], table), loop)
+        loop.call_soon_threadsafe(self._running.open, self._sockets)
+        self._sockets = []
+
+    async def close(self) -> None:
+        """Stop: no new connection, the open ones are told 421, mails being accepted are accepted, the rest of the
+        queue stays on disk. Called on the servers' loop."""
+        running, self._running = self._running, None
+        if running is not None:
+            await running.close()
+        self._journal.close()
+
+    async def settled(self) -> None:
+        """Wait until no mail is being accepted and no attempt to pass one on is under way."""
+        if self._running is not None:
+            await self._running.settled()
+
+    def forget(self) -> list[Mail]:
+        """Empty the inbox of what :attr:`messages` shows; the files stay. Gives what was there."""
+        return self._inbox.clear()
+
+    def _explain(self) -> str:
+        """What a wait that ended in vain should know besides."""
+        running = self._running
+        if running is None:
+            return f"{self.hostname} is not running."
+        waiting = [
+            f"  - <{row.recipient.address}> ({entry.id}), {row.attempts} attempts, last: {row.last or 'under way'}"
+            for entry in running.spool.waiting
+            for row in entry.waiting
+        ]
+        return "\n".join(["It has mail in its own queue:", *waiting]) if waiting else ""
+
+
+class _Running:
+    """The parts of a server between start and stop; on the loop's thread."""
+
+    def __init__(self, server: Server, routes: Routes, loop: asyncio.AbstractEventLoop) -> None:
+        config, directory, journal = server.config, server.directory, server._journal
+        self._loop = loop
+        self._hostname = config.hostname
+        self._journal = journal
+        self._clock = server._clock
+        self._relay = Relay(config.hostname)
+        self.spool = Spool(
+            directory / "spool",
+            server._retry,
+            server._clock,
+            durable=server._durable,
+            route=routes.route,
+            attempt=self._relay.attempt,
+            report=self._report,
+        )
+        self._acceptance = Acceptance(
+            config.hostname,
+            directory,
+            routes=routes,
+            store=Store(directory, config.hostname, durable=server._durable),
+            spool=self.spool,
+            journal=journal,
+            inbox=server._inbox,
+            clock=server._clock,
+            ids=server._ids,
+            durable=server._durable,
+        )
+        self._house = House(
+            config.hostname,
+            config.size,
+            config.limits,
+            Policy(config, routes),
+            self._acceptance.accept,
+            self._refused,
+        )
+        self._opening: asyncio.Task[list[asyncio.Server]] | None = None
+
+    def open(self, sockets: list[socket.socket]) -> None:
+        self._opening = self._loop.create_task(self._open(sockets))
+
+    async def _open(self, sockets: list[socket.socket]) -> list[asyncio.Server]:
+        servers = [await self._loop.create_server(self._session, sock=sock, backlog=1024) for sock in sockets]
+        self.spool.load()
+        return servers
+
+    def _session(self) -> Session:
+        return Session(self._house, self._loop)
+
+    async def settled(self) -> None:
+        await self._acceptance.settled()
+        await self.spool.settled()
+
+    async def close(self) -> None:
+        if self._opening is not None:
+            for server in await self._opening:
+                server.close()
+        sessions = tuple(self._house.sessions)
+        for session in sessions:
+            session.end(reply.SHUTTING_DOWN)
+        for session in sessions:
+            await session.ended()
+        await self._acceptance.settled()
+        await self.spool.close()
+        await self._relay.close()
+        while self._house.sessions:  # transports close at the loop's next turn
+            await asyncio.sleep(0)
+
+    def _report(self, outcome: Outcome) -> None:
+        data = {
+            "recipient": outcome.row.recipient.address,
+            "next_hop": str(outcome.hop) if outcome.hop is not None else "",
+            "reply": str(outcome.reply),
+            "attempts": outcome.row.attempts,
+        }
+        if outcome.event == "deferred":
+            data["again"] = outcome.row.due
+        self._tell(Fact(outcome.event, self._clock.now(), self._hostname, outcome.entry.id, data))
+
+    def _refused(self, client: str, sender: Address, recipient: str, answer: Reply) -> None:
+        data = {"client": client, "sender": sender, "recipient": recipient, "reply": str(answer)}
+        self._tell(Fact("refused", self._clock.now(), self._hostname, "", data))
+
+    def _tell(self, fact: Fact) -> None:
+        try:
+            self._journal.keep(fact)
+        except OSError:
+            log.exception("%s could not write down: %s", self._hostname, fact)
+        self._journal.tell(fact)

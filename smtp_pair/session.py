@@ -1,0 +1,270 @@
+"""Carries a :class:`~smtp_pair.protocol.Conversation` over aiosmtpd: octets in, accepted mails and replies out.
+
+aiosmtpd keeps the transport, the streams and the upgrade to TLS; this is the only module that knows it. Its verbs,
+its loop over commands and its read of DATA are not used, so that there is one state machine, in ``protocol.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from aiosmtpd.smtp import SMTP
+
+from smtp_pair.config import Limits
+from smtp_pair.content import ContentReader
+from smtp_pair.mail import reply
+from smtp_pair.mail.address import Address
+from smtp_pair.mail.envelope import Envelope, Origin
+from smtp_pair.mail.reply import Reply
+from smtp_pair.protocol import LONGEST_LINE, Conversation, Doorkeeper, Expects
+
+log = logging.getLogger(__name__)
+
+_PIECE = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a server says to a mail, and what is to be done once that is written."""
+
+    reply: Reply
+    announce: Callable[[], None]
+
+
+Accept = Callable[[Envelope, bytes, Origin], "Receipt | asyncio.Future[Receipt]"]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What every session of a server shares."""
+
+    hostname: str
+    size: int
+    limits: Limits
+    door: Doorkeeper
+    accept: Accept
+    """Take a mail over, at once or by and by. Never raises."""
+    refused: Callable[[str, Address, str, Reply], None]
+    """Told of each recipient that was refused: the client, the sender, the recipient as asked for, the reply."""
+    sessions: set[Session] = field(default_factory=set)
+
+
+class Session(SMTP):
+    """One connection."""
+
+    def __init__(self, house: House, loop: asyncio.AbstractEventLoop) -> None:
+        # aiosmtpd's own __init__ costs 100 to 185 us a connection (inspect.getmembers, twice, and a logged line): set
+        # only what the parts of it that are used look at.
+        asyncio.StreamReaderProtocol.__init__(
+            self, asyncio.StreamReader(limit=_PIECE, loop=loop), self._cb_client_connected, loop=loop
+        )
+        self.loop = loop
+        self.session = None
+        self.envelope = None
+        self.transport = None
+        self._tls_protocol = None
+        self._original_transport = None
+        self._timeout_handle = None
+        self._handler_coroutine = None
+        self._house = house
+        self._unread = b""  # read, and not yet looked at
+        self._unsent: list[bytes] = []
+        self._heard = 0.0
+        self._busy = False  # a mail is being stored: the time that we take is not the client's
+        self._parting = reply.SHUTTING_DOWN
+
+    # -- what aiosmtpd calls -----------------------------------------------------------------------------------------
+
+    def _set_rset_state(self) -> None:
+        """The transaction is the conversation's."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client is there."""
+        self._house.sessions.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The client is gone."""
+        self._house.sessions.discard(self)
+        super().connection_lost(error)
+
+    def eof_received(self) -> bool | None:
+        """The client will say no more, and may well listen: stock cancels the handler here, in the middle of storing
+        a mail, and the half-closed client never gets its reply."""
+        return asyncio.StreamReaderProtocol.eof_received(self)
+
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        if self._timeout_handle is not None:
+            self._timeout_handle.cancel()
+        self._heard = self.loop.time()
+        self._timeout_handle = self.loop.call_later(duration or self._house.limits.idle, self._timeout_cb)
+
+    def _timeout_cb(self) -> None:
+        """Re-armed rather than moved at each octet: one timer a connection, not one a command."""
+        idle = self._house.limits.idle
+        left = idle if self._busy else self._heard + idle - self.loop.time()
+        if left > 0:
+            self._timeout_handle = self.loop.call_later(left, self._timeout_cb)
+        else:
+            self.end(reply.IDLE)
+
+    async def _handle_client(self) -> None:
+        talk = Conversation(self._house.hostname, self._house.size, self._house.limits, self._house.door)
+        try:
+            if len(self._house.sessions) > self._house.limits.connections:
+                self._say(reply.TOO_MANY_CONNECTIONS)
+            else:
+                self._say(talk.greeting())
+                await self._converse(talk)
+            await self._flush()
+        except asyncio.CancelledError:
+            # Ended from our side, or the connection is lost: in both cases a last word can do no harm.
+            self._say(self._parting)
+            self._write()
+        except OSError:
+            pass  # the connection is lost
+        except Exception:
+            log.exception("session with %s failed", self._peer()[0])
+        finally:
+            if self.transport is not None:
+                self._writer.close()
+
+    # -- the talk ----------------------------------------------------------------------------------------------------
+
+    def end(self, parting: Reply) -> None:
+        """End the session from our side, with a last reply. A mail that is being accepted is accepted all the same."""
+        self._parting = parting
+        if self._handler_coroutine is not None and not self._handler_coroutine.done():
+            self._handler_coroutine.cancel()
+        else:
+            self._abort()  # all was said, and the client does not read it
+
+    async def ended(self) -> None:
+        """Wait until nothing of the session runs any more, and drop the connection."""
+        if self._handler_coroutine is not None:
+            await asyncio.gather(self._handler_coroutine, return_exceptions=True)
+        self._abort()
+
+    def _abort(self) -> None:
+        if isinstance(self.transport, asyncio.WriteTransport) and self.transport.get_write_buffer_size():
+            self.transport.abort()
+
+    async def _converse(self, talk: Conversation) -> None:
+        while talk.expects is not Expects.NOTHING:
+            if talk.expects is Expects.CONTENT:
+                if not await self._take_mail(talk):
+                    return
+                continue
+            line = await self._line()
+            if line is None:
+                return
+            self._say(self._answer(talk, line))
+
+    def _answer(self, talk: Conversation, line: bytes) -> Reply:
+        if len(line) > LONGEST_LINE:
+            return talk.refuse(reply.LINE_TOO_LONG)
+        try:
+            answer = talk.command(line)
+        except Exception:
+            # A fault of ours is no reason to refuse a mail for good, nor for a stranger to read about it (C43).
+            log.exception("command %r failed", line[:80])
+            return reply.OUR_FAULT
+        if answer.code >= 400 and line[:4].upper() == b"RCPT":
+            self._house.refused(self._client(), talk.sender, line[8:].decode("utf-8", "replace").strip(), answer)
+        return answer
+
+    async def _take_mail(self, talk: Conversation) -> bool:
+        """Read the content and hand the mail over. False: the client left before the final dot."""
+        reader = ContentReader(self._house.size)
+        rest = reader.feed(self._unread) if self._unread else None
+        self._unread = b""
+        while rest is None:
+            chunk = await self._read()
+            if not chunk:
+                return False
+            rest = reader.feed(chunk)
+        self._unread = rest
+        content = reader.content()
+        origin = self._origin(talk)
+        envelope = talk.content_ended()
+        if reader.too_big:
+            self._say(reply.TOO_BIG)
+            return True
+        del reader
+        taken = self._house.accept(envelope, content, origin)
+        del content  # a big mail is not to be held here as well while it is being stored
+        if isinstance(taken, asyncio.Future):
+            receipt = await self._shielded(taken)
+        else:
+            receipt = taken
+        self._say(receipt.reply)
+        try:
+            await self._flush()
+        finally:
+            receipt.announce()
+        return True
+
+    async def _shielded(self, taken: asyncio.Future[Receipt]) -> Receipt:
+        """The mail has come whole: it is accepted even if the client goes away or the server stops meanwhile."""
+        self._busy = True
+        try:
+            return await asyncio.shield(taken)
+        except asyncio.CancelledError:
+            taken.add_done_callback(lambda done: done.result().announce())
+            raise
+        finally:
+            self._busy = False
+            self._heard = self.loop.time()
+
+    # -- octets ------------------------------------------------------------------------------------------------------
+
+    async def _line(self) -> bytes | None:
+        """The next command line, without its end; None when the client has left. Of a line that is too long, only so
+        much is kept that it is seen to be; its tail is never taken for a command (C18)."""
+        line = b""
+        while (at := self._unread.find(b"\n")) < 0:
+            line = (line + self._unread)[: LONGEST_LINE + 2]
+            self._unread = await self._read()
+            if not self._unread:
+                return None
+        line = (line + self._unread[:at])[: LONGEST_LINE + 2]
+        self._unread = self._unread[at + 1 :]
+        return line.removesuffix(b"\r")
+
+    async def _read(self) -> bytes:
+        """What the client says next. Before waiting for it, it gets the replies to all that it said: those to a
+        pipelined group in one segment (RFC 2920)."""
+        await self._flush()
+        chunk: bytes = await self._reader.read(_PIECE)
+        self._heard = self.loop.time()
+        return chunk
+
+    def _say(self, answer: Reply) -> None:
+        self._unsent.append(answer.wire)
+
+    def _write(self) -> None:
+        if self._unsent and self.transport is not None:
+            self._writer.write(b"".join(self._unsent))
+        self._unsent.clear()
+
+    async def _flush(self) -> None:
+        if self._unsent:
+            self._write()
+            await self._writer.drain()  # a client that does not read waits here, and holds up nobody else
+
+    # -- who is there ------------------------------------------------------------------------------------------------
+
+    def _peer(self) -> tuple[str, int]:
+        peer = self.session.peer if self.session is not None else None
+        return (str(peer[0]), int(peer[1])) if peer else ("unknown", 0)
+
+    def _client(self) -> str:
+        host, port = self._peer()
+        return f"[{host}]:{port}"
+
+    def _origin(self, talk: Conversation) -> Origin:
+        host, port = self._peer()
+        return Origin(talk.client, host, port, talk.extended)

@@ -1,0 +1,224 @@
+"""Speaks SMTP to a next hop: pipelined, on a connection that is kept, with a reply for each recipient.
+
+    connect -> greeting -> EHLO -> { MAIL RCPT... DATA -> content -> reply } again and again -> QUIT
+
+Where the hop offers PIPELINING the commands of a mail go out in one write and the replies come back in one read
+(RFC 2920), so that a forwarded mail costs two round trips.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from smtp_pair import content as wire
+from smtp_pair.mail import reply
+from smtp_pair.mail.envelope import Envelope
+from smtp_pair.mail.errors import DeliveryError
+from smtp_pair.mail.reply import Reply
+from smtp_pair.routes import NextHop
+
+_REPLY_LINES = 128  # a next hop that goes on for longer does not mean it well
+_PIECE = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds that a next hop may take (RFC 5321 4.5.3.2)."""
+
+    connect: float = 30.0
+    reply: float = 300.0
+    final: float = 600.0
+    """For the reply after the final dot: a server may well work before it answers."""
+
+
+class Broken(DeliveryError):
+    """The connection is of no more use. ``early``: it broke before the hop said anything about this mail (421, which
+    an idle hop may have said long before, is nothing about it)."""
+
+    def __init__(self, answer: Reply, *, early: bool = False) -> None:
+        super().__init__(answer)
+        self.early = early
+
+
+class SmtpClient:
+    """One connection to one next hop. Everything raised is a DeliveryError, with the reply that stands for it."""
+
+    def __init__(self, hop: NextHop, patience: Patience) -> None:
+        self._hop = hop
+        self._patience = patience
+        self._reader: asyncio.StreamReader
+        self._writer: asyncio.StreamWriter
+        self.offers: dict[str, str] = {}
+        """What EHLO offered: keyword (upper case) to its arguments."""
+        self.usable = False
+        """Whether another mail can go over it."""
+
+    @classmethod
+    async def connect(cls, hop: NextHop, hostname: str, patience: Patience | None = None) -> SmtpClient:
+        """Connect and say hello as ``hostname``."""
+        self = cls(hop, patience or Patience())
+        try:
+            async with asyncio.timeout(self._patience.connect):
+                self._reader, self._writer = await asyncio.open_connection(hop.host, hop.port)
+        except TimeoutError:
+            raise DeliveryError(reply.no_answer(str(hop), "the connection takes too long")) from None
+        except OSError as error:
+            raise DeliveryError(reply.no_answer(str(hop), error.strerror or str(error))) from None
+        try:
+            await self._introduce(hostname)
+        except BaseException:
+            self.abort()
+            raise
+        self.usable = True
+        return self
+
+    async def send(self, envelope: Envelope, content: bytes) -> list[Reply]:
+        """Send a mail; the replies stand for its recipients, in their order. Raises Broken when the hop is lost."""
+        lacking = self._lacking(envelope, content)
+        if lacking is not None:
+            return [lacking] * len(envelope.forward_paths)
+        commands = [self._mail(envelope, content)]
+        commands += [b"RCPT TO:<%b>\r\n" % str(path.address).encode() for path in envelope.forward_paths]
+        commands.append(b"DATA\r\n")
+        answers: list[Reply] = []
+        try:
+            if "PIPELINING" in self.offers:
+                self._writer.write(b"".join(commands))
+                for _ in commands:
+                    answers.append(await self._reply())
+            else:
+                await self._one_by_one(commands, answers)
+            final = await self._content(answers, content)
+        except Broken as broken:
+            self.usable = False
+            raise Broken(broken.reply, early=all(answer.code == 421 for answer in answers)) from None
+        if any(answer.code == 421 for answer in [*answers, final]):
+            self.usable = False  # it is closing (RFC 5321 3.8)
+        sender, *recipients = answers[: 1 + len(envelope.forward_paths)]
+        if not sender.accepted:
+            return [sender] * len(envelope.forward_paths)
+        return [final if answer.accepted else answer for answer in recipients]
+
+    async def close(self) -> None:
+        """Part politely, without waiting for an answer."""
+        self.usable = False
+        with contextlib.suppress(OSError):
+            self._writer.write(b"QUIT\r\n")
+            self._writer.close()
+            await self._writer.wait_closed()
+
+    def abort(self) -> None:
+        """Drop the connection."""
+        self.usable = False
+        self._writer.transport.abort()
+
+    @property
+    def gone(self) -> bool:
+        """Whether the other side is known to have closed it."""
+        return self._reader.at_eof() or self._writer.is_closing()
+
+    async def _introduce(self, hostname: str) -> None:
+        greeting = await self._reply()
+        if greeting.code != 220:
+            raise DeliveryError(greeting)
+        hello = await self._ask(b"EHLO %b\r\n" % hostname.encode())
+        if hello.accepted:
+            for line in hello.text.split("\n")[1:]:
+                keyword, _, arguments = line.partition(" ")
+                self.offers[keyword.upper()] = arguments
+        elif hello.permanent:
+            hello = await self._ask(b"HELO %b\r\n" % hostname.encode())
+        if not hello.accepted:
+            raise DeliveryError(hello)
+
+    def _lacking(self, envelope: Envelope, content: bytes) -> Reply | None:
+        """What the hop would have to offer for this mail, and does not."""
+        if "8BITMIME" not in self.offers and not content.isascii():
+            return reply.lacks_8bitmime(str(self._hop))
+        if "SMTPUTF8" not in self.offers:
+            paths = (envelope.sender, *envelope.recipients)
+            header = content[: content.find(b"\r\n\r\n")]
+            if not all(path.isascii() for path in paths) or (envelope.smtputf8 and not header.isascii()):
+                return reply.lacks_smtputf8(str(self._hop))
+        return None
+
+    def _mail(self, envelope: Envelope, content: bytes) -> bytes:
+        parameters = ""
+        if "SIZE" in self.offers:
+            parameters += f" SIZE={len(content)}"
+        if "8BITMIME" in self.offers and (not content.isascii() or envelope.options.get("BODY") == "8BITMIME"):
+            parameters += " BODY=8BITMIME"
+        if "SMTPUTF8" in self.offers and envelope.smtputf8:
+            parameters += " SMTPUTF8"
+        return f"MAIL FROM:<{envelope.sender}>{parameters}\r\n".encode()
+
+    async def _one_by_one(self, commands: list[bytes], answers: list[Reply]) -> None:
+        """For a hop without PIPELINING: stop asking as soon as the mail has no recipient left."""
+        for command in commands[:-1]:
+            answers.append(await self._ask(command))
+            if not answers[0].accepted:
+                break
+        if any(answer.accepted for answer in answers[1:]):
+            answers.append(await self._ask(commands[-1]))
+        else:
+            await self._ask(b"RSET\r\n")
+            answers.append(reply.RCPT_FIRST)
+
+    async def _content(self, answers: list[Reply], content: bytes) -> Reply:
+        """The mail itself, if it is wanted; the reply that decides for all recipients that were accepted."""
+        go = answers[-1]
+        if go.code != 354:
+            if "PIPELINING" in self.offers and answers[0].accepted:
+                # whatever the hop thinks of DATA, the transaction must not linger on a kept connection
+                await self._ask(b"RSET\r\n")
+            return go
+        if not answers[0].accepted or not any(answer.accepted for answer in answers[1:-1]):
+            # 354 all the same, with nobody to send to: an empty mail is the only way out (RFC 2920 3.1)
+            self._writer.write(b".\r\n")
+            return await self._reply(self._patience.final)
+        stuffed, end = wire.stuff(content)
+        async with self._guarded(self._patience.final):
+            if len(stuffed) <= _PIECE:
+                self._writer.write(stuffed + end)
+            else:
+                view = memoryview(stuffed)
+                for at in range(0, len(view), _PIECE):
+                    self._writer.write(view[at : at + _PIECE])
+                    await self._writer.drain()
+                self._writer.write(end)
+        return await self._reply(self._patience.final)
+
+    async def _ask(self, command: bytes) -> Reply:
+        self._writer.write(command)
+        return await self._reply()
+
+    async def _reply(self, patience: float | None = None) -> Reply:
+        lines: list[bytes] = []
+        async with self._guarded(patience or self._patience.reply):
+            while not lines or lines[-1][3:4] == b"-":
+                line = await self._reader.readline()
+                if not line.endswith(b"\n"):
+                    raise Broken(reply.connection_broke(str(self._hop), "closed by the other side"))
+                lines.append(line)
+                if len(lines) > _REPLY_LINES:
+                    raise Broken(reply.connection_broke(str(self._hop), "its reply does not end"))
+        try:
+            return Reply.parse(lines)
+        except ValueError as error:
+            raise Broken(reply.connection_broke(str(self._hop), str(error))) from None
+
+    @asynccontextmanager
+    async def _guarded(self, patience: float) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(patience):
+                yield
+        except TimeoutError:
+            raise Broken(reply.connection_broke(str(self._hop), f"silent for {patience:g} s")) from None
+        except ValueError:  # StreamReader's word for a line over its limit
+            raise Broken(reply.connection_broke(str(self._hop), "its reply line is too long")) from None
+        except OSError as error:
+            raise Broken(reply.connection_broke(str(self._hop), error.strerror or str(error))) from None

@@ -1,0 +1,163 @@
+"""Final delivery: the raw mail into a Maildir for each mailbox, its attachments decoded beside it.
+
+    maildir/<mailbox>/{tmp,new,cur}/<id>.<host>      the raw mail, our trace fields on top
+    attachments/<id>/<number>.<ending>               what it carries, decoded
+
+Names on disk are the server's own. What a mail calls an attachment, and what an address calls a mailbox, comes from
+strangers: ``../../etc/passwd``, ``CON``, ``a/b`` (CVE-2024-27448 and its kin). A name is recorded, and never a path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from smtp_pair.disk import remove_quietly, sync_folder, write_new
+from smtp_pair.mail.attachment import Part, parse
+from smtp_pair.mail.message import Attachment
+
+_PLAIN = re.compile(r"[a-z0-9_=+][a-z0-9_=+.-]{0,63}")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")  # device names on Windows
+_FOREIGN = re.compile(r"[^a-z0-9_=+-]+")
+_ENDING = re.compile(r"\.([A-Za-z0-9]{1,10})$")
+_KNOWN_ENDINGS = {
+    "text/plain": "txt",
+    "text/html": "html",
+    "text/csv": "csv",
+    "text/calendar": "ics",
+    "image/jpeg": "jpeg",
+    "image/png": "png",
+    "image/gif": "gif",
+    "image/svg+xml": "svg",
+    "application/pdf": "pdf",
+    "application/json": "json",
+    "application/xml": "xml",
+    "application/zip": "zip",
+    "message/rfc822": "eml",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a delivery left on disk, and what was read out of the mail on the way."""
+
+    path: Path
+    """The raw mail in the first mailbox."""
+    files: tuple[Path, ...]
+    """Every file and folder made for this mail alone, in the order in which they may be removed."""
+    subject: str
+    text: str
+    attachments: tuple[Attachment, ...]
+    defects: tuple[str, ...]
+
+
+class Store:
+    """The mailboxes of one server. :meth:`deliver` may run in any thread."""
+
+    def __init__(self, directory: Path, hostname: str, *, durable: bool) -> None:
+        self._directory = directory
+        self._hostname = hostname
+        self._durable = durable
+
+    def deliver(self, mail_id: str, trace: bytes, content: bytes, mailboxes: Iterable[str]) -> Stored:
+        """Put the mail into the mailboxes and its attachments beside them.
+
+        Raises OSError when anything of it can't be written; then nothing of it is left. A mail whose MIME is broken is
+        delivered all the same, its defects told: decoding never decides whether a mail is taken.
+        """
+        made: list[Path] = []
+        try:
+            parsed = parse(content)
+            attachments = self._attachments(mail_id, parsed.attachments, made)
+            path = self._into_mailboxes(mail_id, (trace, content), sorted(set(mailboxes)), made)
+        except BaseException:
+            remove_quietly(reversed(made))
+            raise
+        return Stored(path, tuple(reversed(made)), parsed.subject, parsed.text, attachments, parsed.defects)
+
+    def _attachments(self, mail_id: str, parts: Sequence[Part], made: list[Path]) -> tuple[Attachment, ...]:
+        if not parts:
+            return ()
+        folder = self._directory / "attachments" / mail_id
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()  # it must be new: nothing is ever overwritten
+        made.append(folder)
+        kept = []
+        for number, part in enumerate(parts, 1):
+            content = part.decode()
+            path = folder / f"{number}.{ending(part.filename, part.content_type)}"
+            write_new(path, [content], durable=self._durable)
+            made.append(path)
+            digest = hashlib.sha256(content).hexdigest()
+            kept.append(
+                Attachment(
+                    part.filename,
+                    part.content_type,
+                    part.encoding,
+                    path,
+                    len(content),
+                    digest,
+                    tuple(part.defects),
+                    path.read_bytes,
+                )
+            )
+        if self._durable:
+            sync_folder(folder)
+            sync_folder(folder.parent)
+        return tuple(kept)
+
+    def _into_mailboxes(
+        self, mail_id: str, pieces: Sequence[bytes], mailboxes: Sequence[str], made: list[Path]
+    ) -> Path:
+        """Written under ``tmp`` first, then given its name in ``new``: a reader never sees half a mail."""
+        written: list[Path] = []
+        name = f"{mail_id}.{self._hostname}"
+        for mailbox in mailboxes:
+            folder = self._mailbox(mailbox)
+            fresh = folder / "tmp" / name
+            write_new(fresh, pieces, durable=self._durable)
+            made.append(fresh)
+            written.append(fresh)
+        final = []
+        for fresh in written:
+            path = fresh.parent.parent / "new" / name
+            os.rename(fresh, path)
+            made[made.index(fresh)] = path
+            final.append(path)
+            if self._durable:
+                sync_folder(path.parent)
+        return final[0]
+
+    def _mailbox(self, mailbox: str) -> Path:
+        folder = self._directory / "maildir" / folder_name(mailbox)
+        new = folder / "new"
+        if not new.is_dir():
+            for part in ("tmp", "cur", "new"):
+                (folder / part).mkdir(parents=True, exist_ok=True)
+            if self._durable:
+                for level in (folder, folder.parent, folder.parent.parent):
+                    sync_folder(level)
+        return folder
+
+
+def folder_name(mailbox: str) -> str:
+    """The folder of a mailbox: its name where that is harmless on every system, else a harmless rest of it and a
+    digest that keeps two mailboxes apart."""
+    name = mailbox.casefold()
+    if _PLAIN.fullmatch(name) and not name.endswith(".") and not _RESERVED.fullmatch(name):
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{_FOREIGN.sub('_', name)[:40].strip('_')}~{digest}"
+
+
+def ending(filename: str | None, content_type: str) -> str:
+    """The ending of an attachment's file: a few letters and digits of its own, so that a double click opens it; else
+    one that fits its type."""
+    own = _ENDING.search(filename or "")
+    return own[1].lower() if own else _KNOWN_ENDINGS.get(content_type, "bin")
+
+
