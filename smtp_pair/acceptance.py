@@ -16,15 +16,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from smtp_pair.aliases import Aliases
 from smtp_pair.clock import Clock
 from smtp_pair.disk import remove_quietly
 from smtp_pair.facts import Fact
 from smtp_pair.inbox import Inbox
 from smtp_pair.journal import Journal
 from smtp_pair.mail import reply, trace
+from smtp_pair.mail.address import Address
 from smtp_pair.mail.attachment import Parsed, parse
 from smtp_pair.mail.envelope import Envelope, Origin, Recipient
 from smtp_pair.mail.message import Attachments, Mail
+from smtp_pair.mail.reply import Reply
+from smtp_pair.quota import Quota
 from smtp_pair.routes import LOCAL, NextHop, Routes
 from smtp_pair.session import Receipt
 from smtp_pair.spool import Entry, Row, Spool
@@ -45,6 +49,10 @@ class Ids(Protocol):
     def __contains__(self, mail_id: str) -> bool: ...
 
 
+Way = tuple[Recipient, Address]
+"""A recipient that the mail goes to, and the address that the client named it by: an alias, or the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class Incoming:
     """A mail that has come whole, sorted by what is to become of it."""
@@ -56,9 +64,14 @@ class Incoming:
     content: bytes
     received: bytes
     """The Received field of this hop."""
-    here: tuple[Recipient, ...]
-    onward: tuple[Recipient, ...]
-    nowhere: tuple[Recipient, ...]
+    here: tuple[Way, ...]
+    onward: tuple[Way, ...]
+    nowhere: tuple[Way, ...]
+
+    @property
+    def mailboxes(self) -> list[str]:
+        """The mailboxes on this server, each once."""
+        return list(dict.fromkeys(recipient.address.mailbox for recipient, _ in self.here))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +91,8 @@ class Acceptance:
         directory: Path,
         *,
         routes: Routes,
+        aliases: Aliases,
+        quota: Quota | None,
         store: Store,
         spool: Spool,
         journal: Journal,
@@ -89,6 +104,8 @@ class Acceptance:
         self._hostname = hostname
         self._directory = directory
         self._routes = routes
+        self._aliases = aliases
+        self._quota = quota
         self._store = store
         self._spool = spool
         self._journal = journal
@@ -104,6 +121,9 @@ class Acceptance:
             if trace.hops(content) >= trace.HOP_LIMIT:
                 return Receipt(reply.TOO_MANY_HOPS, _nothing)
             incoming = self._sort(envelope, content, origin)
+            full = self._reserve(incoming)
+            if full is not None:
+                return Receipt(full, _nothing)
             if self._durable or len(content) > BIG:
                 task = asyncio.get_running_loop().create_task(self._accept_in_thread(incoming))
                 self._under_way.add(task)
@@ -113,10 +133,12 @@ class Acceptance:
         except Exception as error:
             return self._refusal(error)
 
-    async def settled(self) -> None:
-        """Wait until no mail is being taken over."""
+    async def settled(self) -> bool:
+        """Wait until no mail is being taken over; whether there was any."""
+        waited = bool(self._under_way)
         while self._under_way:
             await asyncio.gather(*self._under_way)
+        return waited
 
     async def _accept_in_thread(self, incoming: Incoming) -> Receipt:
         try:
@@ -134,14 +156,30 @@ class Acceptance:
     def _sort(self, envelope: Envelope, content: bytes, origin: Origin) -> Incoming:
         moment = self._clock.now()
         mail_id = self._ids.new(moment)
-        here, onward, nowhere = [], [], []
-        for recipient in envelope.forward_paths:
-            route = self._routes.route(recipient.address)
-            (here if route is LOCAL else onward if isinstance(route, NextHop) else nowhere).append(recipient)
+        here: list[Way] = []
+        onward: list[Way] = []
+        nowhere: list[Way] = []
+        for way in self._aliases.expand(envelope.forward_paths):
+            route = self._routes.route(way[0].address)
+            aliased = way[0].address != way[1]
+            # An alias that leads nowhere was accepted with its other targets: the spool fails it by itself.
+            onto = here if route is LOCAL else onward if isinstance(route, NextHop) or aliased else nowhere
+            onto.append(way)
         received = trace.received(self._hostname, mail_id, envelope, origin, moment)
         return Incoming(
             mail_id, moment, envelope, origin, content, received, tuple(here), tuple(onward), tuple(nowhere)
         )
+
+    def _reserve(self, mail: Incoming) -> Reply | None:
+        """Count the mail against its mailboxes. A reply: one of them is full, and none gets it, for all recipients
+        share the answer; the client tries again, and is told at RCPT which one."""
+        if self._quota is None:
+            return None
+        for recipient, _ in mail.here:
+            if not self._quota.has_room(recipient.address.mailbox, len(mail.content)):
+                return reply.mailbox_full(recipient.address)
+        self._quota.take(mail.mailboxes, len(mail.content))
+        return None
 
     # -- the disk: in any thread -----------------------------------------------------------------------------------
 
@@ -149,11 +187,10 @@ class Acceptance:
         stored = None
         if mail.here:
             head = trace.return_path(mail.envelope.sender) + mail.received
-            mailboxes = [recipient.address.mailbox for recipient in mail.here]
-            stored = self._store.deliver(mail.id, head, mail.content, mailboxes)
+            stored = self._store.deliver(mail.id, head, mail.content, mail.mailboxes)
         entry = None
         if mail.onward:
-            rows = [Row(recipient) for recipient in mail.onward]
+            rows = [Row(recipient) for recipient, _ in mail.onward]
             whole = mail.received + mail.content
             entry = Entry(mail.id, mail.envelope.sender, mail.envelope.options, mail.moment, rows, whole)
             try:
@@ -191,7 +228,8 @@ class Acceptance:
             mail.id,
             self._hostname,
             mail.envelope,
-            tuple(recipient.address for recipient in mail.here),
+            tuple(recipient.address for recipient, _ in mail.here),
+            tuple(dict.fromkeys(named for _, named in mail.here)),
             datetime.fromtimestamp(mail.moment, UTC),
             stored.subject,
             stored.text,
@@ -212,8 +250,9 @@ class Acceptance:
             "sender": mail.envelope.sender,
             "recipients": [
                 {"address": recipient.address, "outcome": outcome}
-                for recipients, outcome in outcomes
-                for recipient in recipients
+                | ({"alias": named} if named != recipient.address else {})
+                for ways, outcome in outcomes
+                for recipient, named in ways
             ],
             "title": told.subject,
             "date": told.date,

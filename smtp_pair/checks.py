@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from smtp_pair.mail.address import Address
+from smtp_pair.mail.address import Address, domain_key
 from smtp_pair.mail.errors import AddressError, ConfigError
 
 R = TypeVar("R")
@@ -86,8 +86,50 @@ def local_parts(value: object) -> tuple[str, ...] | None:
     return tuple(Address.parse(f"{user}@a.test").local for user in users)
 
 
-def one_of(*choices: str) -> Callable[[object], object]:
-    def check(value: object) -> object:
+def yes_or_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{value!r} is neither true nor false")
+    return value
+
+
+def credentials(value: object) -> None:
+    if value is None or callable(value):
+        return
+    if not isinstance(value, Mapping) or not value:
+        raise ConfigError(f"{value!r} is no table of names and passwords")
+    for user, secret in value.items():
+        if not isinstance(user, str) or not user or not isinstance(secret, str) or not secret:
+            raise ConfigError(f"{user!r} needs a password, a text that is not empty")  # which is not shown
+
+
+def aliases(value: object, domain: str) -> dict[str, tuple[str, ...]]:
+    """Local parts of the domain, and the addresses that each stands for."""
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{value!r} is no table of addresses")
+    found: dict[str, tuple[str, ...]] = {}
+    for name, targets in value.items():
+        alias = _address(name if isinstance(name, str) and "@" in name else f"{name}@{domain}")
+        if alias.domain_key != domain_key(domain):
+            raise ConfigError(f"{name!r} is not an address of {domain}")
+        if isinstance(targets, str):
+            targets = [targets]
+        if not isinstance(targets, Iterable) or not (addresses := tuple(map(_address, targets))):
+            raise ConfigError(f"{name!r} needs a list of addresses")
+        found[alias.local] = addresses
+    return found
+
+
+def _address(text: object) -> Address:
+    try:
+        if not isinstance(text, str):
+            raise AddressError("not a text")
+        return Address.parse(text)
+    except AddressError as error:
+        raise ConfigError(f"{text!r} is not an address: {error}") from None
+
+
+def one_of(*choices: str) -> Callable[[object], Any]:
+    def check(value: object) -> Any:
         if value not in choices:
             raise ConfigError(f"{value!r} is none of {', '.join(choices)}")
         return value

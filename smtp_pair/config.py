@@ -15,10 +15,13 @@ from typing import Any, Literal, TypeVar, get_args
 from smtp_pair import checks
 from smtp_pair.mail.address import domain_key
 from smtp_pair.mail.errors import ConfigError
-from smtp_pair.routes import NextHop
+from smtp_pair.routes import NO_MAIL, Destination, NextHop, TlsTowards
+from smtp_pair.sasl import Authenticate
 
 T = TypeVar("T")
 WhenUnreachable = Literal["refuse", "ignore"]
+Tls = Literal["off", "offered", "required", "implicit"]
+BareNewline = Literal["normalise", "reject"]
 Durability = Literal["durable", "fast"]
 
 
@@ -59,17 +62,27 @@ class Limits:
 
     connections: int = 1000
     """Connections at the same time; more are told 421 4.7.0."""
+    connections_of_one: int = 500
+    """Connections of one address at the same time."""
+    commands: int = 10_000
+    """Commands of one connection between two mails; at the next one 421 4.7.0 ends it."""
     recipients: int = 1000
     """Recipients of one transaction (RFC 5321 4.5.3.1.8 wants 100 at least); more are told 452 4.5.3."""
     errors: int = 20
     """Commands of one connection that were answered 5xx; at the last one 421 4.7.0 ends it."""
     idle: float = 300.0
     """Seconds without an octet from the client before 421 4.4.2 ends the connection (RFC 5321 4.5.3.2.7)."""
+    session: float = 3600.0
+    """Seconds that a connection may last in all; then 421 4.4.2 ends it before its next command."""
+    header: int = 1 << 20
+    """Octets in the header block of a mail; a bigger one is refused with 552 5.3.4."""
 
     def __post_init__(self) -> None:
-        for name in ("connections", "recipients", "errors"):
+        for name in ("connections", "connections_of_one", "commands", "recipients", "errors"):
             checks.checked(name, checks.positive, getattr(self, name))
-        _set(self, "idle", checks.checked("idle", checks.seconds, self.idle))
+        for name in ("idle", "session"):
+            _set(self, name, checks.checked(name, checks.seconds, getattr(self, name)))
+        _set(self, "header", checks.checked("header", checks.size, self.header))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +103,23 @@ class Domain:
     """The largest mail, in octets (RFC 1870)."""
     durability: Durability | None = None
     """``durable``: on disk before the 250, through a crash. ``fast``: in the system's hands. None: as started."""
+    tls: Tls = "off"
+    """``offered``: STARTTLS, for those who want it. ``required``: no mail without it. ``implicit``: from the first octet
+    on. The certificate is the test authority's (``network.client_context()`` trusts it)."""
+    auth: Mapping[str, str] | Authenticate | None = field(default=None, repr=False)
+    """Names and passwords for AUTH PLAIN and LOGIN; or a function that is given :class:`~smtp_pair.sasl.Credentials`
+    and says yes or no, with OAUTHBEARER and XOAUTH2 too. With it, mail for other domains is taken only from those who
+    have proved who they are. It is called on the servers' thread, and must not wait for anything."""
+    auth_required: bool = False
+    """Whether mail for the domain itself needs AUTH too."""
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Other names: ``{"team@jaku.com": ("obiwan@jaku.com", "vader@deathstar.com")}``."""
+    quota: int | None = None
+    """Octets that a mailbox holds; a mail beyond that is put off with 452 4.2.2. None: no end."""
+    greylist: float = 0.0
+    """Seconds that whoever is new has to wait: 451 4.7.1 until then (RFC 6647). 0: nobody waits."""
+    bare_newline: BareNewline = "normalise"
+    """A CR or LF by itself: ``normalise`` (make it CRLF), or ``reject`` (550 5.5.2)."""
     retry: Retry | None = None
     """None: as started (quick in fixtures, patient in ``up``)."""
     limits: Limits = field(default_factory=Limits)
@@ -103,6 +133,16 @@ class Domain:
         _set(self, "size", checks.checked("size", checks.size, self.size))
         if self.durability is not None:
             checks.checked("durability", checks.one_of(*get_args(Durability)), self.durability)
+        checks.checked("tls", checks.one_of(*get_args(Tls)), self.tls)
+        checks.checked("auth", checks.credentials, self.auth)
+        checks.checked("auth_required", checks.yes_or_no, self.auth_required)
+        if self.auth_required and self.auth is None:
+            raise ConfigError("auth_required: nobody could ever send, for auth is not set")
+        _set(self, "aliases", checks.checked("aliases", lambda value: checks.aliases(value, self.name), self.aliases))
+        if self.quota is not None:
+            _set(self, "quota", checks.checked("quota", checks.size, self.quota))
+        _set(self, "greylist", checks.checked("greylist", checks.seconds, self.greylist))
+        checks.checked("bare_newline", checks.one_of(*get_args(BareNewline)), self.bare_newline)
         if isinstance(self.retry, Mapping):
             _set(self, "retry", table(Retry, self.retry, "retry"))
         if isinstance(self.limits, Mapping):
@@ -114,22 +154,49 @@ class Config:
     """What ``smtp-pair up`` runs: domains that know each other, and the way to others."""
 
     domains: tuple[Domain, ...]
-    routes: Mapping[str, NextHop] = field(default_factory=dict)
+    routes: Mapping[str, Destination] = field(default_factory=dict)
 
 
 THE_PAIR = (Domain("jaku.com", port=1025), Domain("deathstar.com", port=1030))
 """The two servers of the original, on its ports."""
 
 
-def next_hop(text: object, *, allow_remote: bool = False) -> NextHop:
-    """The next hop in ``HOST:PORT`` (``[::1]:2525`` for IPv6). Raises ConfigError, also for a host beyond this
-    machine unless ``allow_remote``: no test ever mails a real person."""
+def destination(value: object, *, allow_remote: bool = False) -> Destination:
+    """Where a route leads: ``"HOST:PORT"`` (``"[::1]:2525"`` for IPv6), or ``"."`` for a domain that takes no mail at
+    all (RFC 7505), or a table with ``hop`` and, where needed, ``tls``, ``user`` and ``password``.
+
+    Raises ConfigError, also for a host beyond this machine unless ``allow_remote``: no test ever mails a real person.
+    """
+    if value == ".":
+        return NO_MAIL
+    if isinstance(value, Mapping):
+        return _hop_in(value, allow_remote=allow_remote)
+    hop = value if isinstance(value, NextHop) else _host_and_port(value)
+    if not allow_remote and not is_loopback(hop.host):
+        raise ConfigError(f"{hop.host!r} is not on this machine; allow_remote is needed to send mail there")
+    return hop
+
+
+def _hop_in(table: Mapping[str, object], *, allow_remote: bool) -> NextHop:
+    known = ("hop", "tls", "user", "password")
+    for key in table:
+        if key not in known:
+            raise ConfigError(f"{key}: unknown; known are {', '.join(known)}")
+    hop = destination(table.get("hop"), allow_remote=allow_remote)
+    if not isinstance(hop, NextHop):
+        raise ConfigError("hop: is not HOST:PORT")
+    tls, user, password = table.get("tls", hop.tls), table.get("user", ""), table.get("password", "")
+    towards = checks.checked("tls", checks.one_of(*get_args(TlsTowards)), tls)
+    if not isinstance(user, str) or not isinstance(password, str) or bool(user) != bool(password):
+        raise ConfigError("user: and password are texts, and go together")
+    return dataclasses.replace(hop, tls=towards, user=user, password=password)
+
+
+def _host_and_port(text: object) -> NextHop:
     host, _, port = text.rpartition(":") if isinstance(text, str) else ("", "", "")
     host = host.removeprefix("[").removesuffix("]")
     if not host or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
         raise ConfigError(f"{text!r} is not HOST:PORT")
-    if not allow_remote and not is_loopback(host):
-        raise ConfigError(f"{host!r} is not on this machine; allow_remote is needed to send mail there")
     return NextHop(host, int(port))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from smtp_pair import config
 from smtp_pair.config import Config, Domain
 from smtp_pair.mail.errors import ConfigError
-from smtp_pair.routes import NextHop
+from smtp_pair.routes import Destination
 
 
 def load(path: Path) -> Config:
@@ -67,10 +67,10 @@ class _Document:
             key = str(error).partition(":")[0].split(".")[-1]
             raise self._error("", str(error), key, at) from None
 
-    def _route(self, name: str, to: object, allow_remote: bool) -> NextHop:
+    def _route(self, name: str, to: object, allow_remote: bool) -> Destination:
         try:
             Domain(name)
-            return config.next_hop(to, allow_remote=allow_remote)
+            return config.destination(to, allow_remote=allow_remote)
         except ConfigError as error:
             why = str(error).removeprefix(f"{name}: ")
             raise self._error(f"routes.{name}", why, name, 0) from None

@@ -18,7 +18,7 @@ class ContentReader:
     be said after the final dot (RFC 5321 4.2.5), and what follows is commands.
     """
 
-    __slots__ = ("_dots", "_kept", "_limit", "_size", "_tail", "too_big")
+    __slots__ = ("_dots", "_kept", "_limit", "_size", "_tail", "bare", "too_big")
 
     def __init__(self, limit: int) -> None:
         self._kept: list[bytes] = []
@@ -27,6 +27,8 @@ class ContentReader:
         self._dots = -1  # stuffed dots so far; not counted as long as the content is small
         self._tail = b"\r\n"  # the line end of DATA itself: a single dot right after it ends an empty mail
         self.too_big = False
+        self.bare = False
+        """Whether a CR or an LF stood by itself; known once :meth:`content` was asked for."""
 
     def feed(self, chunk: bytes) -> bytes | None:
         """Take a chunk. None: the end is still to come. Else: the octets that came after the end."""
@@ -50,8 +52,10 @@ class ContentReader:
 
     def content(self) -> bytes:
         """The content, without transparency dots and with every line ended by CRLF; ``too_big`` is final now."""
-        content = normalise(b"".join(self._kept))
+        wire = b"".join(self._kept)
         self._kept.clear()
+        self.bare = has_bare_line_ends(wire)
+        content = normalise(unstuff(wire), bare=self.bare)
         if len(content) > self._limit:
             self.too_big = True
         return b"" if self.too_big else content
@@ -82,19 +86,52 @@ class ContentReader:
             octets -= len(last)
 
 
-def normalise(wire: bytes) -> bytes:
-    """Content from the wire, its dots undone, with CRLF for each bare CR and bare LF.
+class ChunkReader:
+    """Takes the octets of BDAT chunks (RFC 3030): they have no dots and no end of their own."""
 
-    Lines after a bare LF are unstuffed too, for the clients that put bare LFs on the wire stuff there as well
-    (smtplib's sendmail does). Every line end stays one, so no line can be made to vanish or to end the mail.
-    """
+    __slots__ = ("_kept", "_limit", "_size", "bare", "too_big")
+
+    def __init__(self, limit: int) -> None:
+        self._kept: list[bytes] = []
+        self._limit = limit
+        self._size = 0
+        self.bare = False
+        self.too_big = False
+
+    def feed(self, octets: bytes) -> None:
+        """Take octets; of a content that is bigger than the limit nothing is kept."""
+        self._size += len(octets)
+        if self._size > self._limit:
+            self.too_big = True
+            self._kept.clear()
+        else:
+            self._kept.append(octets)
+
+    def content(self) -> bytes:
+        """The content, with every line ended by CRLF, the last one too: it may have to go on by DATA."""
+        octets = b"".join(self._kept)
+        self._kept.clear()
+        self.bare = has_bare_line_ends(octets)
+        content = normalise(octets, bare=self.bare)
+        return content if not content or content.endswith(b"\r\n") else content + b"\r\n"
+
+
+def has_bare_line_ends(octets: bytes) -> bool:
+    """Whether a CR or an LF stands by itself: what smugglers use (CVE-2023-51764)."""
+    ends = octets.count(b"\r\n")
+    return octets.count(b"\n") != ends or octets.count(b"\r") != ends
+
+
+def unstuff(wire: bytes) -> bytes:
+    """Undo the transparency dots. Lines after a bare LF are unstuffed too, for the clients that put bare LFs on the
+    wire stuff there as well (smtplib's sendmail does)."""
     wire = wire.replace(b"\n.", b"\n")
-    if wire.startswith(b"."):
-        wire = wire[1:]
-    ends = wire.count(b"\r\n")
-    if wire.count(b"\n") != ends or wire.count(b"\r") != ends:
-        wire = _LINE_END.sub(b"\r\n", wire)
-    return wire
+    return wire[1:] if wire.startswith(b".") else wire
+
+
+def normalise(octets: bytes, *, bare: bool = True) -> bytes:
+    """CRLF for each bare CR and bare LF. Every line end stays one: no line can vanish, or end the mail."""
+    return _LINE_END.sub(b"\r\n", octets) if bare else octets
 
 
 def stuff(content: bytes) -> tuple[bytes, bytes]:

@@ -1,11 +1,16 @@
-"""Writing files so that they are whole or not there, and appending lines so that they are whole or not there."""
+"""Writing files so that they are whole or not there, and appending lines so that they are whole or not there; and a
+folder that belongs to one process at a time."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -47,6 +52,56 @@ def remove_quietly(paths: Iterable[Path]) -> None:
                 path.rmdir()
             else:
                 path.unlink()
+
+
+def lock(folder: Path) -> Callable[[], None]:
+    """Take a folder, made where it is missing, for this process; call what comes back to give it up.
+
+    An empty folder goes when it is given up. The system lets go for a process that dies; where it has no such locks
+    (Windows, some network file systems) the folder is not guarded. Raises BlockingIOError when the folder is taken,
+    any other OSError when it can't be written.
+    """
+    path = folder / "lock"
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, _APPEND, 0o644)
+        except FileNotFoundError:
+            if folder.is_dir():
+                raise
+            continue  # whoever gave it up has just removed it
+        try:
+            _take(descriptor)
+            if _is_at(descriptor, path):
+                return lambda: _give_up(descriptor, path)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # opened before it was given up and taken after it was removed: not the folder's lock now
+
+
+def _take(descriptor: int) -> None:
+    if sys.platform == "win32":
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return  # this file system has no locks
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _give_up(descriptor: int, path: Path) -> None:
+    remove_quietly([path])  # while it is locked: afterwards it may be somebody else's
+    os.close(descriptor)
+    remove_quietly([path.parent])
 
 
 class AppendFile:

@@ -49,8 +49,9 @@ class Wanted:
     def differences(self, mail: Mail) -> list[str]:
         """How the mail differs from what is wanted; nothing: it is the one."""
         found = []
-        if self.to is not None and not any(_matches(self.to, address) for address in mail.delivered_to):
-            found.append(f"to is {_list(mail.delivered_to)}, not {self.to}")
+        names = dict.fromkeys((*mail.delivered_to, *mail.addressed_to))
+        if self.to is not None and not any(_matches(self.to, address) for address in names):
+            found.append(f"to is {_list(names)}, not {self.to}")
         if self.sender is not None and not _matches(self.sender, mail.envelope.sender):
             found.append(f"sender is <{mail.envelope.sender}>, not {self.sender}")
         if isinstance(self.subject, str) and mail.subject != self.subject:

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import secrets
 import shutil
+import ssl
 import tempfile
-import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,16 +20,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from smtp_pair import background
+from smtp_pair import background, tls
 from smtp_pair.clock import Clock, SystemClock
-from smtp_pair.config import QUICK_RETRY, Domain, Durability, Retry, check_together, next_hop
+from smtp_pair.config import QUICK_RETRY, Domain, Durability, Retry, check_together, destination, is_loopback
 from smtp_pair.journal import Listener
 from smtp_pair.mail.address import domain_key
-from smtp_pair.mail.errors import ConfigError
-from smtp_pair.routes import NextHop
+from smtp_pair.mail.errors import ConfigError, NotRunning, StartError
+from smtp_pair.routes import Destination, NextHop, TlsTowards
 from smtp_pair.server import Server
 
 N = TypeVar("N", bound="Network")
+RouteTo = str | Destination | Mapping[str, str]
+"""A way to a domain: ``"HOST:PORT"``, ``"."`` for one that takes no mail, or more about it."""
 
 
 class Network:
@@ -34,8 +39,9 @@ class Network:
 
     ``domains`` are names, or :class:`~smtp_pair.config.Domain` values where more is to be said. ``routes`` are ways to
     domains beside these, ``{"third.test": "127.0.0.1:2525"}``; beyond this machine only with ``allow_remote``.
-    ``directory`` holds a folder for each server; without one there is a temporary one, removed at the stop. ``host`` is
-    where to listen (``localhost``: IPv4 and IPv6). ``durability`` and ``retry`` are for the domains that name none.
+    ``directory`` holds a folder for each server; without one there is a temporary one, which goes at the end of the
+    ``with`` (or with the network). ``host`` is where to listen: an address of this machine's loopback, or ``localhost``
+    for IPv4 and IPv6. ``durability`` and ``retry`` are for the domains that name none.
 
     Raises ConfigError for what can't be, at once; :meth:`start` raises StartError.
     """
@@ -43,7 +49,7 @@ class Network:
     def __init__(
         self,
         *domains: Domain | str,
-        routes: Mapping[str, str | NextHop] | None = None,
+        routes: Mapping[str, RouteTo] | None = None,
         directory: Path | str | None = None,
         host: str = "127.0.0.1",
         durability: Durability = "fast",
@@ -54,19 +60,24 @@ class Network:
             raise ConfigError("a network needs a domain")
         configs = [Domain(domain) if isinstance(domain, str) else domain for domain in domains]
         check_together(configs)
+        for config in configs:
+            if config.tls != "off":
+                tls.server_context(config.hostname, config.name)  # says now what would be missing at the start
         self._configs = [
             replace(config, durability=config.durability or durability, retry=config.retry or retry)
             for config in configs
         ]
         self._routes = {
-            domain_key(domain): to if isinstance(to, NextHop) else next_hop(to, allow_remote=allow_remote)
-            for domain, to in (routes or {}).items()
+            domain_key(domain): destination(to, allow_remote=allow_remote) for domain, to in (routes or {}).items()
         }
-        self._given = Path(directory) if directory is not None else None
+        for config in configs:
+            if not is_loopback(host) and config.auth is None:
+                raise ConfigError(f"host: {host!r} can be reached by anyone; {config.name} needs auth, or it relays for all")
+        self._directory = Path(directory) if directory is not None else None
+        self._remove_folder: Callable[[], object] | None = None
         self._host = host
         self._clock: Clock = SystemClock()
         self._ids = _Ids()
-        self._directory: Path | None = None
         self._servers: dict[str, Server] = {}
         self._listeners: list[Listener] = []
         self._running = False
@@ -75,9 +86,9 @@ class Network:
 
     @property
     def directory(self) -> Path:
-        """The folder that holds the servers' folders. A temporary one is made at the first start."""
+        """The folder that holds the servers' folders. Raises NotRunning where it is yet to be made."""
         if self._directory is None:
-            raise ConfigError("a network without a directory of its own has one only while it runs")
+            raise NotRunning("a network that was given no directory has none before it is started")
         return self._directory
 
     @property
@@ -99,6 +110,10 @@ class Network:
 
     def __len__(self) -> int:
         return len(self._configs)
+
+    def client_context(self) -> ssl.SSLContext:
+        """A new TLS context for a client: it trusts the certificates of the servers of this network."""
+        return tls.client_context()
 
     def subscribe(self, listener: Listener) -> None:
         """Tell ``listener`` of every :class:`~smtp_pair.facts.Fact` of every server, on the servers' thread."""
@@ -129,12 +144,9 @@ class Network:
         except BaseException:
             for server in bound:
                 server.unbind()
-            self._remove_folder()
             raise
         table = self._routes | {
-            domain_key(name): NextHop("127.0.0.1" if server.host == "localhost" else server.host, server.port, server.hostname)
-            for server in self.servers
-            for name in (server.domain, server.hostname)
+            domain_key(name): _hop_to(server) for server in self.servers for name in (server.domain, server.hostname)
         }
         for server in self.servers:
             server.open(table)
@@ -147,7 +159,6 @@ class Network:
             return
         self._running = False
         background.run(self._close())
-        self._remove_folder()
 
     async def _close(self) -> None:
         await asyncio.gather(*(server.close() for server in self.servers))
@@ -159,6 +170,8 @@ class Network:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
+        if self._remove_folder is not None:
+            self._remove_folder()
 
     # -- between tests -------------------------------------------------------------------------------------------------
 
@@ -167,9 +180,9 @@ class Network:
         background.run(self._settled())
 
     async def _settled(self) -> None:
-        for _ in range(2 * len(self._configs)):  # a mail that is passed on moves again, on the next server
-            for server in self.servers:
-                await server.settled()
+        # A mail that is passed on moves again, on the next server: until a whole round finds nothing in motion.
+        while any([await server.settled() for server in self.servers]):
+            pass
 
     @contextmanager
     def fresh(self: N) -> Iterator[N]:
@@ -177,21 +190,99 @@ class Network:
 
         For hypothesis, which calls a test many times with one network: ``with mail_pair_session.fresh() as pair:``.
         """
-        self.settle()
-        for server in self.servers:
-            server.forget()
+        self._forget()
         try:
             yield self
         finally:
-            self.settle()
-            for server in self.servers:
-                for mail in server.forget():
-                    server.remove_files(mail)
+            self._forget()
+
+    def _forget(self) -> None:
+        self.settle()
+        for server in self.servers:
+            server.forget()
 
     # -- the folder ----------------------------------------------------------------------------------------------------
 
     def _make_folder(self) -> Path:
-        raise NotImplementedError
+        if self._directory is None:
+            self._directory = Path(tempfile.mkdtemp(prefix="smtp-pair-"))
+            self._remove_folder = weakref.finalize(self, shutil.rmtree, self._directory, ignore_errors=True)
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StartError(error.errno, f"{self._directory}: no folder for mail: {error.strerror}") from None
+        if not os.access(self._directory, os.W_OK | os.X_OK):
+            raise StartError(errno.EACCES, f"{self._directory}: the folder can't be written")
+        return self._directory
 
-    def _remove_folder(self) -> None:
-        raise NotImplementedError
+
+def _hop_to(server: Server) -> NextHop:
+    """How the other servers of the network reach this one."""
+    config = server.config
+    host = "127.0.0.1" if server.host == "localhost" else server.host
+    towards: TlsTowards = config.tls if config.tls in ("required", "implicit") else "opportunistic"
+    user, password = "", ""
+    if config.auth_required and isinstance(config.auth, Mapping):
+        user, password = next(iter(config.auth.items()))
+    return NextHop(host, server.port, server.hostname, towards, user, password)
+
+
+class Pair(Network):
+    """The network of two: ``jaku`` and ``deathstar``, on free ports. Other domains may take their places.
+
+    ``with smtp_pair.Pair() as pair: ...``; the keyword arguments are :class:`Network`'s.
+    """
+
+    def __init__(
+        self,
+        jaku: Domain | str = "jaku.com",
+        deathstar: Domain | str = "deathstar.com",
+        *,
+        directory: Path | str | None = None,
+        host: str = "127.0.0.1",
+        routes: Mapping[str, RouteTo] | None = None,
+        durability: Durability = "fast",
+        retry: Retry = QUICK_RETRY,
+        allow_remote: bool = False,
+    ) -> None:
+        super().__init__(
+            jaku,
+            deathstar,
+            routes=routes,
+            directory=directory,
+            host=host,
+            durability=durability,
+            retry=retry,
+            allow_remote=allow_remote,
+        )
+
+    @property
+    def jaku(self) -> Server:
+        """The first of the two servers. Raises NotRunning before the first start."""
+        return self._server(0)
+
+    @property
+    def deathstar(self) -> Server:
+        """The second of the two servers. Raises NotRunning before the first start."""
+        return self._server(1)
+
+    def _server(self, number: int) -> Server:
+        if not self.servers:
+            raise NotRunning("the pair has no servers before it is started: with Pair() as pair: ...")
+        return self.servers[number]
+
+
+class _Ids:
+    """Names for mails: in the order of time, unlike any other network's, safe as file names (Maildir's too)."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_hex(5)
+        self._count = 0
+
+    def new(self, moment: float) -> str:
+        self._count += 1
+        return f"{int(moment * 1000):011x}-{self._key}-{self._count:x}"
+
+    def __contains__(self, mail_id: str) -> bool:
+        """Whether this network gave the name out: no stranger knows the key before it is in a mail."""
+        return mail_id.partition("-")[2].partition("-")[0] == self._key

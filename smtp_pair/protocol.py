@@ -1,26 +1,31 @@
 """The conversation of a server, without a wire: what may be said when, and what is answered (RFC 5321 4.1.4).
 
-    EHLO -> MAIL -> RCPT (one or more) -> DATA -> content -> the mail is accepted, or not -> MAIL ...
+    EHLO -> [STARTTLS -> EHLO] -> [AUTH] -> MAIL -> RCPT (one or more) -> DATA or BDAT -> the mail is accepted, or not
 
 :data:`ORDER` is the whole order of commands: a row for each verb, a column for each state. A cell is the state that
 follows when the command succeeds, or the reply that refuses it there. :class:`Conversation` walks the table: it is
-fed one command line at a time and gives a :class:`Reply` for each; it never reads or writes. The carrier
-(``session.py``) looks at ``expects`` to know what the next octets are.
+fed one line at a time and gives a :class:`Reply` for each; it never reads or writes. The carrier (``session.py``)
+looks at ``expects`` to know what the next octets are.
 """
 
 from __future__ import annotations
 
-import re
+import base64
+import binascii
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Protocol
 
+from smtp_pair import parameters
 from smtp_pair.config import Limits
+from smtp_pair.content import ChunkReader
 from smtp_pair.mail import reply
 from smtp_pair.mail.address import NULL_PATH, Address, parse_path
 from smtp_pair.mail.envelope import NO_OPTIONS, Envelope, Recipient
 from smtp_pair.mail.errors import AddressError, DeliveryError
 from smtp_pair.mail.reply import Reply
+from smtp_pair.sasl import MECHANISMS, Authenticate, Credentials, Exchange, SaslError
 
 
 class State(IntEnum):
@@ -30,6 +35,7 @@ class State(IntEnum):
     READY = 1  # no transaction is open
     MAIL = 2  # a sender is known
     RCPT = 3  # and a recipient
+    BDAT = 4  # and a first chunk of the content
 
 
 class Expects(Enum):
@@ -37,71 +43,144 @@ class Expects(Enum):
 
     COMMAND = "a command line"
     CONTENT = "the content of a mail, up to a line of a single dot"
+    CHUNK = "so many octets of content"
+    HANDSHAKE = "the beginning of TLS"
     NOTHING = "nothing: the session is over"
 
 
 Cell = State | Reply
-_START, _READY, _MAIL, _RCPT = State
+_START, _READY, _MAIL, _RCPT, _BDAT = State
+
+_no_ehlo, _no_mail, _nested = reply.EHLO_FIRST, reply.MAIL_FIRST, reply.NESTED_MAIL
+_no_rcpt, _chunks, _late = reply.RCPT_FIRST, reply.CHUNKS_BEGUN, reply.AUTH_IN_TRANSACTION
 
 # fmt: off
-ORDER: Mapping[str, tuple[Cell, Cell, Cell, Cell]] = {
-    # in:     START             READY             MAIL                RCPT
-    "EHLO": (_READY,           _READY,           _READY,             _READY),
-    "HELO": (_READY,           _READY,           _READY,             _READY),
-    "MAIL": (reply.EHLO_FIRST, _MAIL,            reply.NESTED_MAIL,  reply.NESTED_MAIL),
-    "RCPT": (reply.EHLO_FIRST, reply.MAIL_FIRST, _RCPT,              _RCPT),
-    "DATA": (reply.EHLO_FIRST, reply.MAIL_FIRST, reply.RCPT_FIRST,   _RCPT),
-    "RSET": (_START,           _READY,           _READY,             _READY),
-    "NOOP": (_START,           _READY,           _MAIL,              _RCPT),
-    "HELP": (_START,           _READY,           _MAIL,              _RCPT),
-    "VRFY": (_START,           _READY,           _MAIL,              _RCPT),
-    "EXPN": (_START,           _READY,           _MAIL,              _RCPT),
-    "QUIT": (_START,           _READY,           _READY,             _READY),
+ORDER: Mapping[str, tuple[Cell, Cell, Cell, Cell, Cell]] = {
+    # in:         START     READY     MAIL      RCPT      BDAT
+    "EHLO":     (_READY,   _READY,   _READY,   _READY,   _READY),
+    "HELO":     (_READY,   _READY,   _READY,   _READY,   _READY),
+    "STARTTLS": (_no_ehlo, _START,   _nested,  _nested,  _nested),
+    "AUTH":     (_no_ehlo, _READY,   _late,    _late,    _late),
+    "MAIL":     (_no_ehlo, _MAIL,    _nested,  _nested,  _nested),
+    "RCPT":     (_no_ehlo, _no_mail, _RCPT,    _RCPT,    _chunks),
+    "DATA":     (_no_ehlo, _no_mail, _no_rcpt, _RCPT,    _chunks),
+    "BDAT":     (_START,   _READY,   _MAIL,    _BDAT,    _BDAT),
+    "RSET":     (_START,   _READY,   _READY,   _READY,   _READY),
+    "NOOP":     (_START,   _READY,   _MAIL,    _RCPT,    _BDAT),
+    "HELP":     (_START,   _READY,   _MAIL,    _RCPT,    _BDAT),
+    "VRFY":     (_START,   _READY,   _MAIL,    _RCPT,    _BDAT),
+    "EXPN":     (_START,   _READY,   _MAIL,    _RCPT,    _BDAT),
+    "QUIT":     (_START,   _READY,   _READY,   _READY,   _READY),
 }
 # fmt: on
+# BDAT is refused, where it is out of order, only after its octets: they follow whatever is answered (RFC 3030 2).
+_NO_CHUNK_HERE: Mapping[State, Reply] = {_START: _no_ehlo, _READY: _no_mail, _MAIL: _no_rcpt}
 
-_PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~\x80-\U0010ffff]+))?")
-LONGEST_LINE = 512 - 2 + 26 + 17 + 10
-"""Octets in a command line without its end: RFC 5321 4.5.3.1.4, and what SIZE, 8BITMIME and SMTPUTF8 add."""
-_SIZE_DIGITS = 20  # RFC 1870 4: a size value has 1 to 20 digits
-_MAIL_USAGE = "MAIL FROM:<local@domain> [parameters]"
-_RCPT_USAGE = "RCPT TO:<local@domain> [parameters]"
+EXTENSIONS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "CHUNKING", "ENHANCEDSTATUSCODES", "DSN", "HELP")
+"""What is offered whatever the configuration; SIZE, STARTTLS and AUTH come with values of their own."""
+
+AUTH_LINE = 12288
+"""Octets in a line of AUTH (RFC 4954 4)."""
+LONGEST_LINE = AUTH_LINE
+_COMMAND_LINE = 512 - 2  # RFC 5321 4.5.3.1.4, without its end
+_LINES: Mapping[bytes, int] = {
+    # what the extensions add: SIZE 26, BODY 17, SMTPUTF8 10, AUTH 500, RET and ENVID 116; NOTIFY and ORCPT 536
+    b"MAIL": _COMMAND_LINE + 26 + 17 + 10 + 500 + 116,
+    b"RCPT": _COMMAND_LINE + 536,
+    b"AUTH": AUTH_LINE - 2,
+}
+_CHUNK_DIGITS = 20
+# Browsers can be made to send HTTP anywhere, and the lines after the first are the attacker's (cross-protocol attack).
+_NOT_SMTP = frozenset({"GET", "POST", "PUT", "HEAD", "CONNECT", "OPTIONS", "DELETE", "PATCH", "TRACE", "PRI"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What every session of a server is held to."""
+
+    hostname: str
+    size: int
+    limits: Limits
+    starttls: bool = False
+    """Whether TLS is offered."""
+    tls_required: bool = False
+    """Whether nothing goes without it."""
+    mechanisms: tuple[str, ...] = ()
+    """The SASL mechanisms offered; none: no AUTH."""
+    auth_required: bool = False
+    """Whether every mail needs AUTH."""
+    authenticate: Authenticate = lambda _: False
+    reject_bare_newline: bool = False
+    """Whether a mail with a bare CR or LF is refused; else they become CRLF."""
+    hidden: frozenset[str] = frozenset()
+    """Extensions that are there and not offered."""
 
 
 class Doorkeeper(Protocol):
     """Who decides about a recipient (``policy.py``)."""
 
-    def recipient(self, address: Address) -> Reply: ...
+    def recipient(self, address: Address, visit: Visit) -> Reply: ...
+
+
+@dataclass(slots=True)
+class Visit:
+    """What is known of the client when it names a recipient."""
+
+    host: str = ""
+    """The address it comes from."""
+    sender: Address = NULL_PATH
+    size: int = 0
+    """What MAIL declared, in octets; 0: nothing."""
+    user: str = ""
+    """Who it is, proved by AUTH."""
 
 
 class Conversation:
     """One session's side of the talk. Not for two sessions, not for two threads."""
 
     __slots__ = (
+        "_broken",
         "_client",
+        "_commands",
         "_door",
         "_errors",
+        "_exchange",
         "_extended",
-        "_hostname",
-        "_limits",
+        "_offered",
         "_options",
+        "_out_of_order",
         "_recipients",
-        "_sender",
-        "_size",
+        "_rules",
+        "_secure",
         "_state",
+        "_visit",
+        "chunk",
+        "chunks",
         "expects",
+        "last_chunk",
     )
 
-    def __init__(self, hostname: str, size: int, limits: Limits, door: Doorkeeper) -> None:
-        self._hostname = hostname
-        self._size = size
-        self._limits = limits
+    def __init__(self, rules: Rules, door: Doorkeeper, host: str = "", *, secure: bool = False) -> None:
+        self._rules = rules
         self._door = door
+        self._visit = Visit(host)
+        self._errors = 0
+        self._commands = 0
+        self._exchange: Exchange | None = None
+        self.chunk = 0
+        """Octets of the chunk that is expected."""
+        self.last_chunk = False
+        self.expects = Expects.COMMAND
+        self._secure = secure
+        self._broken: Reply | None = None
+        self._begin()
+
+    def _begin(self) -> None:
         self._state = State.START
         self._client = ""
         self._extended = False
-        self._errors = 0
-        self.expects = Expects.COMMAND
+        self._visit.user = ""
+        self._offered: frozenset[str] = frozenset()
         self._forget()
 
     @property
@@ -110,76 +189,108 @@ class Conversation:
         return self._client
 
     @property
-    def extended(self) -> bool:
-        """Whether it said EHLO, and so may use the extensions."""
-        return self._extended
+    def with_protocol(self) -> str:
+        """What the Received field names the protocol (RFC 3848, RFC 6531 4.3)."""
+        suffix = ("S" if self._secure else "") + ("A" if self._visit.user else "")
+        if "SMTPUTF8" in self._options:
+            return f"UTF8SMTP{suffix}"
+        return f"ESMTP{suffix}" if self._extended else "SMTP"
 
     @property
     def sender(self) -> Address:
         """The reverse-path of the open transaction."""
-        return self._sender
+        return self._visit.sender
 
     def greeting(self) -> Reply:
         """The first words."""
-        return reply.greeting(self._hostname)
+        return reply.greeting(self._rules.hostname)
 
-    def command(self, line: bytes) -> Reply:
-        """Answer one command line, given without its line end."""
+    def command(self, line: bytes) -> Reply | None:
+        """Answer one line, given without its end. None: nothing is said before what ``expects`` names has come."""
+        if self._exchange is not None:
+            return self._count(self._respond(self._exchange, line))
+        verb, _, argument = line.partition(b" ")
+        if len(line) > _LINES.get(verb.upper(), _COMMAND_LINE):
+            return self._count(reply.LINE_TOO_LONG)
+        name = verb.upper().decode("ascii", "replace")
+        row = ORDER.get(name)
+        if row is None:
+            return self._unknown(name)
         try:
-            text = line.decode("utf-8")
+            text = argument.decode("utf-8").strip(" ")
         except UnicodeDecodeError:
             return self._count(reply.NOT_TEXT)
-        verb, _, argument = text.partition(" ")
-        verb = verb.upper()
-        row = ORDER.get(verb)
-        if row is None:
-            return self._count(reply.UNKNOWN_COMMAND)
         cell = row[self._state]
         if isinstance(cell, Reply):
             return self._count(cell)
-        answer = _ANSWERS[verb](self, argument.strip(" "))
-        if answer.code < 400:
+        answer = _ANSWERS[name](self, text)
+        if answer is None or answer.code < 400:
             self._state = cell
-            return answer
-        return self._count(answer)
+        return self._count(answer) if answer is not None else None
 
-    def refuse(self, answer: Reply) -> Reply:
-        """Account for a command that the carrier had to refuse unread (a line too long)."""
-        return self._count(answer)
+    def take(self, octets: bytes) -> None:
+        """Take octets of the chunk that is expected; they are kept only where they are wanted."""
+        if self._out_of_order is None and self._broken is None:
+            self.chunks.feed(octets)
+
+    def chunk_ended(self) -> Reply | None:
+        """All octets of the chunk have come. None: it was the last one of a mail that is to be accepted now."""
+        self.expects = Expects.COMMAND
+        if self._out_of_order is not None:
+            return self._count(self._out_of_order)
+        refusal = self._broken or (reply.TOO_BIG if self.chunks.too_big else None)
+        if refusal is None:
+            return None if self.last_chunk else self._count(reply.chunk_taken(self.chunk))
+        self._broken = refusal  # the chunks that follow are refused with it (RFC 3030 2)
+        if self.last_chunk:
+            self._forget()
+            self._state = State.READY
+        return self._count(refusal)
 
     def content_ended(self) -> Envelope:
-        """The final dot has come: close the transaction and give its envelope."""
-        envelope = Envelope(self._sender, tuple(self._recipients), self._options)
+        """The content is complete: close the transaction and give its envelope."""
+        envelope = Envelope(self._visit.sender, tuple(self._recipients), self._options)
         self._forget()
         self._state = State.READY
         self.expects = Expects.COMMAND
+        self._commands = 0
         return envelope
+
+    def secured(self) -> None:
+        """TLS is on: all that was said before is forgotten (RFC 3207 4.2)."""
+        self._secure = True
+        self.expects = Expects.COMMAND
+        self._begin()
 
     def _forget(self) -> None:
         """Drop the transaction."""
-        self._sender: Address = NULL_PATH
+        self._visit.sender = NULL_PATH
+        self._visit.size = 0
         self._options: Mapping[str, str] = NO_OPTIONS
         self._recipients: list[Recipient] = []
+        self.chunks = ChunkReader(self._rules.size)
+        self._out_of_order: Reply | None = None
+        self._broken = None
 
     def _count(self, answer: Reply) -> Reply:
-        """Count an error of the client; at the last one allowed the session ends (C24)."""
-        if not answer.permanent:
-            return answer
-        self._errors += 1
-        if self._errors < self._limits.errors:
-            return answer
-        self.expects = Expects.NOTHING
-        return reply.TOO_MANY_ERRORS
+        """Count commands and the client's errors; at the last one allowed the session ends (C24)."""
+        self._commands += 1
+        self._errors += answer.permanent
+        if self._errors >= self._rules.limits.errors and answer.permanent:
+            self.expects = Expects.NOTHING
+            return reply.TOO_MANY_ERRORS
+        if self._commands > self._rules.limits.commands and self.expects is Expects.COMMAND:
+            self.expects = Expects.NOTHING
+            return reply.TOO_MANY_COMMANDS
+        return answer
+
+    def _unknown(self, verb: str) -> Reply:
+        if verb in _NOT_SMTP:
+            self.expects = Expects.NOTHING
+            return reply.NOT_SMTP
+        return self._count(reply.UNKNOWN_COMMAND)
 
     # -- one method for each verb; the state has been checked ------------------------------------------------------
-
-    def _hello(self, argument: str, *, extended: bool) -> Reply:
-        if not argument or not argument.isprintable():
-            return reply.HELLO_WANTS_A_NAME
-        self._client = argument
-        self._extended = extended
-        self._forget()  # a second EHLO resets the transaction (RFC 5321 4.1.4)
-        return reply.hello(self._hostname, self._extensions() if extended else ())
 
     def _ehlo(self, argument: str) -> Reply:
         return self._hello(argument, extended=True)
@@ -187,47 +298,131 @@ class Conversation:
     def _helo(self, argument: str) -> Reply:
         return self._hello(argument, extended=False)
 
-    def _extensions(self) -> tuple[str, ...]:
-        return f"SIZE {self._size}", "8BITMIME", "SMTPUTF8", "PIPELINING", "ENHANCEDSTATUSCODES", "HELP"
+    def _hello(self, argument: str, *, extended: bool) -> Reply:
+        if not argument or not argument.isprintable():
+            return reply.HELLO_WANTS_A_NAME
+        self._client = argument
+        self._extended = extended
+        self._forget()  # a second EHLO resets the transaction (RFC 5321 4.1.4)
+        offers = self._offers() if extended else {}
+        self._offered = frozenset(offers)
+        return reply.hello(self._rules.hostname, (f"{name} {value}".rstrip() for name, value in offers.items()))
+
+    def _offers(self) -> dict[str, str]:
+        rules = self._rules
+        offers = {"SIZE": str(rules.size), **dict.fromkeys(EXTENSIONS, "")}
+        if rules.starttls and not self._secure:
+            offers["STARTTLS"] = ""
+        if rules.mechanisms and (self._secure or not rules.starttls):
+            offers["AUTH"] = " ".join(rules.mechanisms)
+        return {name: value for name, value in offers.items() if name not in rules.hidden}
+
+    def _starttls(self, argument: str) -> Reply:
+        if argument:
+            return reply.syntax("STARTTLS")
+        if self._secure:
+            return reply.TLS_ALREADY
+        if not self._rules.starttls or "STARTTLS" in self._rules.hidden:
+            return reply.NOT_OFFERED
+        self.expects = Expects.HANDSHAKE
+        return reply.START_TLS
+
+    def _auth(self, argument: str) -> Reply:
+        mechanism, _, first = argument.partition(" ")
+        if not self._rules.mechanisms or "AUTH" in self._rules.hidden:
+            return reply.NOT_OFFERED
+        if self._visit.user:
+            return reply.AUTHENTICATED_ALREADY
+        if self._rules.starttls and not self._secure:
+            return reply.AUTH_NEEDS_TLS
+        if not mechanism:
+            return reply.syntax("AUTH mechanism [response]")
+        if mechanism.upper() not in self._rules.mechanisms:
+            return reply.UNKNOWN_MECHANISM
+        self._exchange = MECHANISMS[mechanism.upper()]()
+        response = first.strip(" ").encode()
+        return self._respond(self._exchange, response) if response else self._challenge(self._exchange.begin(None))
+
+    def _respond(self, exchange: Exchange, line: bytes) -> Reply:
+        """Answer a response of the client to a challenge; with AUTH itself, its first one."""
+        if line == b"*":
+            return self._end_of_auth(reply.AUTH_CANCELLED)
+        if len(line) > AUTH_LINE - 2:
+            return self._end_of_auth(reply.LINE_TOO_LONG)
+        if isinstance(exchange, _Refused):
+            return self._end_of_auth(reply.BAD_CREDENTIALS)
+        try:
+            # a single equals sign is the empty response (RFC 4954 4)
+            return self._challenge(exchange.step(b"" if line == b"=" else base64.b64decode(line, validate=True)))
+        except binascii.Error:
+            return self._end_of_auth(reply.NOT_BASE64)
+        except SaslError as error:
+            return self._end_of_auth(reply.bad_response(str(error)))
+
+    def _challenge(self, said: bytes | Credentials) -> Reply:
+        if isinstance(said, bytes):
+            return reply.challenge(base64.b64encode(said).decode())
+        exchange, self._exchange = self._exchange, None  # whatever the callback does, this authentication is over
+        if self._rules.authenticate(said):
+            self._visit.user = said.user or said.mechanism
+            return reply.AUTHENTICATED
+        if exchange is not None and exchange.refusal:
+            # The error is a challenge here, and only the client's answer to it ends the exchange (RFC 7628 3.2.3).
+            self._exchange = _Refused()
+            return reply.challenge(base64.b64encode(exchange.refusal).decode())
+        return reply.BAD_CREDENTIALS
+
+    def _end_of_auth(self, answer: Reply) -> Reply:
+        self._exchange = None
+        return answer
 
     def _mail(self, argument: str) -> Reply:
+        rules = self._rules
+        if rules.tls_required and not self._secure:
+            return reply.TLS_FIRST
+        if rules.auth_required and not self._visit.user:
+            return reply.AUTH_FIRST
         path = _after(argument, "FROM:")
         if path is None:
-            return reply.syntax(_MAIL_USAGE)
-        utf8 = "SMTPUTF8" in path.upper().rpartition(">")[2].split()
+            return reply.syntax("MAIL FROM:<local@domain> [parameters]")
         try:
-            sender, rest = parse_path(path, utf8=utf8)
+            sender, rest = parse_path(path, utf8="SMTPUTF8" in path.upper())
             if sender and not sender.domain:
                 raise AddressError("the domain is missing")
-            options = _parameters(rest, _MAIL_PARAMETERS if self._extended else {})
+            options = parameters.of_mail(rest, self._offered)
+            if not sender.isascii() and "SMTPUTF8" not in options:
+                raise AddressError("it goes beyond ASCII", beyond_ascii=True)
         except AddressError as error:
             return reply.needs_smtputf8("sender") if error.beyond_ascii else reply.bad_sender(str(error))
         except DeliveryError as error:
             return error.reply
-        if int(options.pop("SIZE", "0")) > self._size:
+        size = int(options.pop("SIZE", "0"))
+        if size > rules.size:
             return reply.TOO_BIG
-        self._sender = sender
-        self._options = options
+        options.pop("AUTH", None)  # who first sent it is taken on nobody's word (RFC 4954 5)
+        self._visit.sender = sender
+        self._visit.size = size
+        self._options = options or NO_OPTIONS
         return reply.SENDER_OK
 
     def _rcpt(self, argument: str) -> Reply:
         path = _after(argument, "TO:")
         if path is None:
-            return reply.syntax(_RCPT_USAGE)
+            return reply.syntax("RCPT TO:<local@domain> [parameters]")
         try:
             address, rest = parse_path(path, utf8="SMTPUTF8" in self._options)
             if not address:
                 raise AddressError("the null path receives no mail")
-            options = _parameters(rest, _RCPT_PARAMETERS)
+            options = parameters.of_rcpt(rest, self._offered)
         except AddressError as error:
             return reply.needs_smtputf8("recipient") if error.beyond_ascii else reply.bad_recipient(str(error))
         except DeliveryError as error:
             return error.reply
-        if len(self._recipients) >= self._limits.recipients:
+        if len(self._recipients) >= self._rules.limits.recipients:
             return reply.TOO_MANY_RECIPIENTS
-        answer = self._door.recipient(address)
+        answer = self._door.recipient(address, self._visit)
         if answer.accepted:
-            self._recipients.append(Recipient(address, options))
+            self._recipients.append(Recipient(address, options or NO_OPTIONS))
         return answer
 
     def _data(self, argument: str) -> Reply:
@@ -235,6 +430,17 @@ class Conversation:
             return reply.syntax("DATA")
         self.expects = Expects.CONTENT
         return reply.START_DATA
+
+    def _bdat(self, argument: str) -> Reply | None:
+        if "CHUNKING" in self._rules.hidden:
+            return reply.NOT_OFFERED
+        size, *last = argument.upper().split() or [""]
+        if not (size.isascii() and size.isdigit() and len(size) <= _CHUNK_DIGITS and last in ([], ["LAST"])):
+            return reply.syntax("BDAT size [LAST]")
+        self.chunk, self.last_chunk = int(size), bool(last)
+        self._out_of_order = _NO_CHUNK_HERE.get(self._state)
+        self.expects = Expects.CHUNK
+        return None
 
     def _rset(self, argument: str) -> Reply:
         if argument:
@@ -261,6 +467,18 @@ class Conversation:
         return reply.NO_EXPN
 
 
+class _Refused:
+    """The credentials were wrong and the client was told why: its next line ends the exchange."""
+
+    refusal = b""
+
+    def begin(self, first: bytes | None) -> bytes | Credentials:
+        return b""
+
+    def step(self, response: bytes) -> bytes | Credentials:
+        return b""
+
+
 def _after(argument: str, keyword: str) -> str | None:
     """What follows ``FROM:`` or ``TO:``; a space between is none of RFC 5321's, and common."""
     if argument[: len(keyword)].upper() != keyword:
@@ -268,55 +486,6 @@ def _after(argument: str, keyword: str) -> str | None:
     return argument[len(keyword) :].lstrip(" ")
 
 
-def _size(value: str) -> str:
-    if not value.isascii() or not value.isdigit() or len(value) > _SIZE_DIGITS:
-        raise DeliveryError(reply.bad_parameter("SIZE", "up to 20 digits"))
-    return value
-
-
-def _body(value: str) -> str:
-    if value.upper() not in ("7BIT", "8BITMIME"):
-        raise DeliveryError(reply.bad_parameter("BODY", "7BIT or 8BITMIME"))
-    return value.upper()
-
-
-def _smtputf8(value: str) -> str:
-    if value:
-        raise DeliveryError(reply.bad_parameter("SMTPUTF8", "it takes no value"))
-    return value
-
-
-_MAIL_PARAMETERS: Mapping[str, Callable[[str], str]] = {"SIZE": _size, "BODY": _body, "SMTPUTF8": _smtputf8}
-_RCPT_PARAMETERS: Mapping[str, Callable[[str], str]] = {}
-
-
-def _parameters(text: str, known: Mapping[str, Callable[[str], str]]) -> dict[str, str]:
-    """The parameters after a path, their values checked. Raises DeliveryError with the reply that refuses one."""
-    found: dict[str, str] = {}
-    for word in text.split():
-        match = _PARAMETER.fullmatch(word)
-        if match is None:
-            raise DeliveryError(reply.syntax("a parameter is KEYWORD or KEYWORD=value"))
-        name = match[1].upper()
-        check = known.get(name)
-        if check is None:
-            raise DeliveryError(reply.unknown_parameter(name))
-        if name in found:
-            raise DeliveryError(reply.bad_parameter(name, "it is given twice"))
-        found[name] = check(match[2] or "")
-    return found
-
-
-_ANSWERS: Mapping[str, Callable[[Conversation, str], Reply]] = {
-    "EHLO": Conversation._ehlo,
-    "HELO": Conversation._helo,
-    "MAIL": Conversation._mail,
-    "RCPT": Conversation._rcpt,
-    "DATA": Conversation._data,
-    "RSET": Conversation._rset,
-    "NOOP": Conversation._noop,
-    "HELP": Conversation._help,
-    "VRFY": Conversation._vrfy,
-    "EXPN": Conversation._expn,
-    "QUIT": Conversation._quit,
+_ANSWERS: Mapping[str, Callable[[Conversation, str], Reply | None]] = {
+    verb: getattr(Conversation, f"_{verb.lower()}") for verb in ORDER
 }

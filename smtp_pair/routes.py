@@ -1,9 +1,10 @@
-"""Which way a mail goes: recipient's domain -> Local, NextHop or Unreachable. Pure."""
+"""Which way a mail goes: recipient's domain -> Local, NextHop, NoMail or Unreachable. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from smtp_pair.mail.address import Address, domain_key
 
@@ -11,6 +12,9 @@ from smtp_pair.mail.address import Address, domain_key
 @dataclass(frozen=True, slots=True)
 class Local:
     """The domain is the server's own."""
+
+
+TlsTowards = Literal["off", "opportunistic", "required", "implicit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,12 @@ class NextHop:
     port: int
     name: str = ""
     """What people call it: its host name where it is known."""
+    tls: TlsTowards = "opportunistic"
+    """``opportunistic``: where it offers STARTTLS, whoever it is. ``required``: STARTTLS, and a certificate that
+    proves its name (else its address). ``implicit``: the same from the first octet on. ``off``: never."""
+    user: str = ""
+    password: str = field(default="", repr=False)
+    """With ``user``: said with AUTH, where it is offered."""
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -28,21 +38,29 @@ class NextHop:
 
 
 @dataclass(frozen=True, slots=True)
+class NoMail:
+    """The domain says that it takes no mail: a null MX (RFC 7505)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unreachable:
     """Nothing is known about how to reach the domain."""
 
 
-Route = Local | NextHop | Unreachable
+Destination = NextHop | NoMail
+"""What can stand in a table of routes."""
+Route = Local | Destination | Unreachable
 
 LOCAL = Local()
+NO_MAIL = NoMail()
 UNREACHABLE = Unreachable()
-_OWN_LITERALS = ("[127.0.0.1]", "[::1]")
+_OWN_LITERALS = ("[127.0.0.1]", "[IPv6:::1]")
 
 
 class Routes:
     """A routing table as one server sees it. Domains match in any case; U-labels match their A-labels."""
 
-    def __init__(self, own: Iterable[str], table: Mapping[str, NextHop]) -> None:
+    def __init__(self, own: Iterable[str], table: Mapping[str, Destination]) -> None:
         self._table: dict[str, Route] = {domain_key(domain): hop for domain, hop in table.items()}
         # A bare <postmaster> and a loopback literal are the server itself (RFC 5321 4.5.1, 4.1.3).
         self._table.update(dict.fromkeys(map(domain_key, (*own, "", *_OWN_LITERALS)), LOCAL))

@@ -15,23 +15,30 @@ from typing import TYPE_CHECKING
 
 from smtp_pair import background
 from smtp_pair.acceptance import Acceptance, Ids
+from smtp_pair.aliases import Aliases
 from smtp_pair.clock import Clock
 from smtp_pair.config import Domain
+from smtp_pair.disk import lock
 from smtp_pair.facts import Fact
+from smtp_pair.greylist import Greylist
 from smtp_pair.inbox import Inbox, Wanted, Where
 from smtp_pair.journal import Journal, Listener
 from smtp_pair.listener import listen
 from smtp_pair.mail import reply
-from smtp_pair.mail.address import Address
-from smtp_pair.mail.errors import NotRunning
+from smtp_pair.mail.address import Address, domain_key
+from smtp_pair.mail.errors import NotRunning, StartError
 from smtp_pair.mail.message import Mail
 from smtp_pair.mail.reply import Reply
 from smtp_pair.policy import Policy
+from smtp_pair.protocol import Rules
+from smtp_pair.quota import Quota
 from smtp_pair.relay import Relay
-from smtp_pair.routes import NextHop, Routes
+from smtp_pair.routes import Destination, NextHop, Routes
+from smtp_pair.sasl import MECHANISMS, PASSWORD_MECHANISMS, passwords
 from smtp_pair.session import House, Session
 from smtp_pair.spool import Outcome, Spool
-from smtp_pair.store import Store
+from smtp_pair.store import Store, remove
+from smtp_pair.tls import server_context
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +62,7 @@ class Server:
         self._durable = config.durability == "durable"
         self._sockets: list[socket.socket] = []
         self._port = 0
+        self._unlock: Callable[[], None] | None = None
         self._journal = Journal(directory)
         self._inbox = Inbox(config.hostname, self._explain)
         self._running: _Running | None = None
@@ -183,18 +191,35 @@ class Server:
     # -- start and stop: the network's to call -------------------------------------------------------------------------
 
     def bind(self) -> None:
-        """Take the port. Raises StartError, at once. From here on clients can connect, though nobody answers yet."""
+        """Take the port and, where mail outlives a run, the folder. Raises StartError, at once.
+
+        From here on clients can connect, though nobody answers yet.
+        """
         # After a stop the same port is wanted again: clients were told it.
         self._sockets = listen(self._bind, self._port or self.config.port, self.hostname)
         self._port = self._sockets[0].getsockname()[1]
+        if self._durable:
+            try:
+                self._unlock = lock(self.directory)
+            except OSError as error:
+                self.unbind()
+                taken = isinstance(error, BlockingIOError)
+                why = "another server is using this folder" if taken else f"can't be written: {error.strerror}"
+                raise StartError(error.errno, f"{self.directory}: {why}") from None
 
     def unbind(self) -> None:
-        """Give the port up again: another server of the network could not start."""
+        """Give the port and the folder up again: another server of the network could not start."""
         for sock in self._sockets:
             sock.close()
         self._sockets = []
+        self._give_up_folder()
 
-    def open(self, table: Mapping[str, NextHop]) -> None:
+    def _give_up_folder(self) -> None:
+        unlock, self._unlock = self._unlock, None
+        if unlock is not None:
+            unlock()
+
+    def open(self, table: Mapping[str, Destination]) -> None:
         """Begin to answer. Does not wait: the listening socket keeps early clients in its backlog."""
         loop = background.loop()
         self._running = _Running(self, Routes([self.domain, self.hostname], table), loop)
@@ -208,15 +233,16 @@ class Server:
         if running is not None:
             await running.close()
         self._journal.close()
+        self._give_up_folder()
 
-    async def settled(self) -> None:
-        """Wait until no mail is being accepted and no attempt to pass one on is under way."""
-        if self._running is not None:
-            await self._running.settled()
+    async def settled(self) -> bool:
+        """Wait until no mail is being accepted and no attempt to pass one on is under way; whether there was any."""
+        return self._running is not None and await self._running.settled()
 
-    def forget(self) -> list[Mail]:
-        """Empty the inbox of what :attr:`messages` shows; the files stay. Gives what was there."""
-        return self._inbox.clear()
+    def forget(self) -> None:
+        """Empty the inbox of what :attr:`messages` shows, and remove the files of those mails."""
+        for mail in self._inbox.clear():
+            remove(self.directory, mail)
 
     def _explain(self) -> str:
         """What a wait that ended in vain should know besides."""
@@ -241,6 +267,21 @@ class _Running:
         self._journal = journal
         self._clock = server._clock
         self._relay = Relay(config.hostname)
+        self._tls = server_context(config.hostname, config.name) if config.tls != "off" else None
+        self._implicit = config.tls == "implicit"
+        aliases = Aliases(
+            {local: map(Address.parse, targets) for local, targets in config.aliases.items()},
+            own=(domain_key(config.name), domain_key(config.hostname)),
+        )
+        quota = Quota(directory, config.quota) if config.quota is not None else None
+        greylist = Greylist(config.greylist, server._clock.now) if config.greylist else None
+        policy = Policy(
+            config,
+            routes,
+            aliases,
+            has_room=quota.has_room if quota is not None else None,
+            knows=greylist.knows if greylist is not None else None,
+        )
         self.spool = Spool(
             directory / "spool",
             server._retry,
@@ -254,6 +295,8 @@ class _Running:
             config.hostname,
             directory,
             routes=routes,
+            aliases=aliases,
+            quota=quota,
             store=Store(directory, config.hostname, durable=server._durable),
             spool=self.spool,
             journal=journal,
@@ -262,30 +305,23 @@ class _Running:
             ids=server._ids,
             durable=server._durable,
         )
-        self._house = House(
-            config.hostname,
-            config.size,
-            config.limits,
-            Policy(config, routes),
-            self._acceptance.accept,
-            self._refused,
-        )
+        self._house = House(_rules(config), policy, self._acceptance.accept, self._refused, self._tls)
         self._opening: asyncio.Task[list[asyncio.Server]] | None = None
 
     def open(self, sockets: list[socket.socket]) -> None:
         self._opening = self._loop.create_task(self._open(sockets))
 
     async def _open(self, sockets: list[socket.socket]) -> list[asyncio.Server]:
-        servers = [await self._loop.create_server(self._session, sock=sock, backlog=1024) for sock in sockets]
+        tls = self._tls if self._implicit else None
         self.spool.load()
-        return servers
+        return [await self._loop.create_server(self._session, sock=sock, backlog=1024, ssl=tls) for sock in sockets]
 
     def _session(self) -> Session:
         return Session(self._house, self._loop)
 
-    async def settled(self) -> None:
-        await self._acceptance.settled()
-        await self.spool.settled()
+    async def settled(self) -> bool:
+        accepting = await self._acceptance.settled()
+        return await self.spool.settled() or accepting
 
     async def close(self) -> None:
         if self._opening is not None:
@@ -323,3 +359,20 @@ class _Running:
         except OSError:
             log.exception("%s could not write down: %s", self._hostname, fact)
         self._journal.tell(fact)
+
+
+def _rules(config: Domain) -> Rules:
+    """What the protocol has to know of the configuration."""
+    mechanisms = () if config.auth is None else MECHANISMS if callable(config.auth) else PASSWORD_MECHANISMS
+    auth = config.auth or {}
+    return Rules(
+        config.hostname,
+        config.size,
+        config.limits,
+        starttls=config.tls in ("offered", "required"),
+        tls_required=config.tls == "required",
+        mechanisms=tuple(mechanisms),
+        auth_required=config.auth_required,
+        authenticate=auth if callable(auth) else passwords(auth),
+        reject_bare_newline=config.bare_newline == "reject",
+    )

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiosmtpd.smtp import SMTP
 
-from smtp_pair.config import Limits
-from smtp_pair.content import ContentReader
+from smtp_pair.content import ChunkReader, ContentReader
 from smtp_pair.mail import reply
 from smtp_pair.mail.address import Address
 from smtp_pair.mail.envelope import Envelope, Origin
 from smtp_pair.mail.reply import Reply
-from smtp_pair.protocol import LONGEST_LINE, Conversation, Doorkeeper, Expects
+from smtp_pair.protocol import LONGEST_LINE, Conversation, Doorkeeper, Expects, Rules
 
 log = logging.getLogger(__name__)
 
@@ -41,15 +42,17 @@ Accept = Callable[[Envelope, bytes, Origin], "Receipt | asyncio.Future[Receipt]"
 class House:
     """What every session of a server shares."""
 
-    hostname: str
-    size: int
-    limits: Limits
+    rules: Rules
     door: Doorkeeper
     accept: Accept
     """Take a mail over, at once or by and by. Never raises."""
     refused: Callable[[str, Address, str, Reply], None]
     """Told of each recipient that was refused: the client, the sender, the recipient as asked for, the reply."""
+    tls: ssl.SSLContext | None = None
+    """What STARTTLS begins."""
     sessions: set[Session] = field(default_factory=set)
+    peers: Counter[str] = field(default_factory=Counter)
+    """How many sessions each address has."""
 
 
 class Session(SMTP):
@@ -73,6 +76,7 @@ class Session(SMTP):
         self._unread = b""  # read, and not yet looked at
         self._unsent: list[bytes] = []
         self._heard = 0.0
+        self._began = 0.0
         self._busy = False  # a mail is being stored: the time that we take is not the client's
         self._parting = reply.SHUTTING_DOWN
 
@@ -83,12 +87,18 @@ class Session(SMTP):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is there."""
+        self._began = self.loop.time()
         self._house.sessions.add(self)
         super().connection_made(transport)
+        self._house.peers[self._peer()[0]] += 1
 
     def connection_lost(self, error: Exception | None) -> None:
         """The client is gone."""
         self._house.sessions.discard(self)
+        host = self._peer()[0]
+        self._house.peers[host] -= 1
+        if not self._house.peers[host]:
+            del self._house.peers[host]
         super().connection_lost(error)
 
     def eof_received(self) -> bool | None:
@@ -100,21 +110,25 @@ class Session(SMTP):
         if self._timeout_handle is not None:
             self._timeout_handle.cancel()
         self._heard = self.loop.time()
-        self._timeout_handle = self.loop.call_later(duration or self._house.limits.idle, self._timeout_cb)
+        self._timeout_handle = self.loop.call_later(duration or self._house.rules.limits.idle, self._timeout_cb)
 
     def _timeout_cb(self) -> None:
         """Re-armed rather than moved at each octet: one timer a connection, not one a command."""
-        idle = self._house.limits.idle
-        left = idle if self._busy else self._heard + idle - self.loop.time()
-        if left > 0:
-            self._timeout_handle = self.loop.call_later(left, self._timeout_cb)
+        limits = self._house.rules.limits
+        now = self.loop.time()
+        to_say = limits.idle if self._busy else self._heard + limits.idle - now
+        # A client that sends an octet now and then is never idle, and still has a slot that others want.
+        to_end = limits.idle if self._busy else self._began + limits.session - now
+        if to_say > 0 and to_end > 0:
+            self._timeout_handle = self.loop.call_later(min(to_say, to_end), self._timeout_cb)
         else:
-            self.end(reply.IDLE)
+            self.end(reply.IDLE if to_say <= 0 else reply.SESSION_TOO_LONG)
 
     async def _handle_client(self) -> None:
-        talk = Conversation(self._house.hostname, self._house.size, self._house.limits, self._house.door)
+        secure = self.transport is not None and self.transport.get_extra_info("sslcontext") is not None
+        talk = Conversation(self._house.rules, self._house.door, self._peer()[0], secure=secure)
         try:
-            if len(self._house.sessions) > self._house.limits.connections:
+            if self._crowded():
                 self._say(reply.TOO_MANY_CONNECTIONS)
             else:
                 self._say(talk.greeting())
@@ -127,10 +141,19 @@ class Session(SMTP):
         except OSError:
             pass  # the connection is lost
         except Exception:
-            log.exception("session with %s failed", self._peer()[0])
+            log.exception("session with %s failed", self._client())
+            self._say(reply.OUR_FAULT)
+            self._write()
         finally:
             if self.transport is not None:
                 self._writer.close()
+
+    def _crowded(self) -> bool:
+        limits = self._house.rules.limits
+        return (
+            len(self._house.sessions) > limits.connections
+            or self._house.peers[self._peer()[0]] > limits.connections_of_one
+        )
 
     # -- the talk ----------------------------------------------------------------------------------------------------
 
@@ -154,58 +177,115 @@ class Session(SMTP):
 
     async def _converse(self, talk: Conversation) -> None:
         while talk.expects is not Expects.NOTHING:
-            if talk.expects is Expects.CONTENT:
-                if not await self._take_mail(talk):
-                    return
-                continue
-            line = await self._line()
-            if line is None:
-                return
-            self._say(self._answer(talk, line))
+            match talk.expects:
+                case Expects.COMMAND:
+                    line = await self._line()
+                    if line is None:
+                        return
+                    answer = self._answer(talk, line)
+                    if answer is not None:
+                        self._say(answer)
+                case Expects.CONTENT:
+                    if not await self._take_content(talk):
+                        return
+                case Expects.CHUNK:
+                    if not await self._take_chunk(talk):
+                        return
+                case Expects.HANDSHAKE:
+                    if not await self._start_tls(talk):
+                        return
 
-    def _answer(self, talk: Conversation, line: bytes) -> Reply:
-        if len(line) > LONGEST_LINE:
-            return talk.refuse(reply.LINE_TOO_LONG)
+    def _answer(self, talk: Conversation, line: bytes) -> Reply | None:
         try:
             answer = talk.command(line)
         except Exception:
             # A fault of ours is no reason to refuse a mail for good, nor for a stranger to read about it (C43).
             log.exception("command %r failed", line[:80])
             return reply.OUR_FAULT
-        if answer.code >= 400 and line[:4].upper() == b"RCPT":
+        if answer is not None and answer.code >= 400 and line[:4].upper() == b"RCPT":
             self._house.refused(self._client(), talk.sender, line[8:].decode("utf-8", "replace").strip(), answer)
         return answer
 
-    async def _take_mail(self, talk: Conversation) -> bool:
-        """Read the content and hand the mail over. False: the client left before the final dot."""
-        reader = ContentReader(self._house.size)
-        rest = reader.feed(self._unread) if self._unread else None
+    async def _start_tls(self, talk: Conversation) -> bool:
+        """Upgrade the connection. False: the handshake failed, and there is nobody left to talk to."""
+        assert self._house.tls is not None
+        await self._flush()
+        # What came after the command and before the handshake is anybody's who can write to the wire (CVE-2011-0411).
         self._unread = b""
+        self._reader._buffer.clear()  # type: ignore[attr-defined]
+        try:
+            await self._writer.start_tls(self._house.tls, ssl_handshake_timeout=self._house.rules.limits.idle)
+        except (OSError, EOFError) as error:  # ssl.SSLError among them
+            log.info("no TLS with %s: %s", self._client(), error)
+            return False
+        self.transport = self._writer.transport
+        self._reader._transport = self.transport  # type: ignore[attr-defined]
+        talk.secured()
+        return True
+
+    async def _take_content(self, talk: Conversation) -> bool:
+        """Read what follows DATA and hand the mail over. False: there is nothing more to talk about."""
+        if self._unread or self._reader._buffer:  # type: ignore[attr-defined]
+            # Sent before the 354, so by a client that did not care whether it came: after a refusal it would have been
+            # taken for commands (RFC 2920 3.1).
+            self._say(reply.TALKS_TOO_EARLY)
+            return False
+        reader = ContentReader(self._house.rules.size)
+        rest = None
         while rest is None:
             chunk = await self._read()
             if not chunk:
                 return False
             rest = reader.feed(chunk)
         self._unread = rest
+        await self._hand_over(talk, reader)
+        return True
+
+    async def _take_chunk(self, talk: Conversation) -> bool:
+        """Read the octets that follow BDAT; after the last chunk, hand the mail over. False: the client has left."""
+        left = talk.chunk
+        while left > 0:
+            octets = self._unread or await self._read()
+            if not octets:
+                return False
+            talk.take(octets[:left])
+            self._unread = octets[left:]
+            left -= len(octets)
+        answer = talk.chunk_ended()
+        if answer is None:
+            await self._hand_over(talk, talk.chunks)
+        else:
+            self._say(answer)
+        return True
+
+    async def _hand_over(self, talk: Conversation, reader: ContentReader | ChunkReader) -> None:
+        """The mail is here whole: it is accepted, or it is not."""
         content = reader.content()
-        origin = self._origin(talk)
+        origin = Origin(talk.client, *self._peer(), talk.with_protocol)
         envelope = talk.content_ended()
-        if reader.too_big:
-            self._say(reply.TOO_BIG)
-            return True
+        objection = self._objection(reader, content)
+        if objection is not None:
+            self._say(objection)
+            return
         del reader
         taken = self._house.accept(envelope, content, origin)
         del content  # a big mail is not to be held here as well while it is being stored
-        if isinstance(taken, asyncio.Future):
-            receipt = await self._shielded(taken)
-        else:
-            receipt = taken
+        receipt = await self._shielded(taken) if isinstance(taken, asyncio.Future) else taken
         self._say(receipt.reply)
         try:
             await self._flush()
         finally:
             receipt.announce()
-        return True
+
+    def _objection(self, reader: ContentReader | ChunkReader, content: bytes) -> Reply | None:
+        rules = self._house.rules
+        if reader.too_big:
+            return reply.TOO_BIG
+        if reader.bare and rules.reject_bare_newline:
+            return reply.BARE_NEWLINE
+        if len(content) > rules.limits.header and content.find(b"\r\n\r\n", 0, rules.limits.header + 4) < 0:
+            return reply.HEADER_TOO_BIG
+        return None
 
     async def _shielded(self, taken: asyncio.Future[Receipt]) -> Receipt:
         """The mail has come whole: it is accepted even if the client goes away or the server stops meanwhile."""
@@ -225,12 +305,13 @@ class Session(SMTP):
         """The next command line, without its end; None when the client has left. Of a line that is too long, only so
         much is kept that it is seen to be; its tail is never taken for a command (C18)."""
         line = b""
+        longest = LONGEST_LINE + 2
         while (at := self._unread.find(b"\n")) < 0:
-            line = (line + self._unread)[: LONGEST_LINE + 2]
+            line = (line + self._unread)[:longest]
             self._unread = await self._read()
             if not self._unread:
                 return None
-        line = (line + self._unread[:at])[: LONGEST_LINE + 2]
+        line = (line + self._unread[:at])[:longest]
         self._unread = self._unread[at + 1 :]
         return line.removesuffix(b"\r")
 
@@ -264,7 +345,3 @@ class Session(SMTP):
     def _client(self) -> str:
         host, port = self._peer()
         return f"[{host}]:{port}"
-
-    def _origin(self, talk: Conversation) -> Origin:
-        host, port = self._peer()
-        return Origin(talk.client, host, port, talk.extended)

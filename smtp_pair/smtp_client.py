@@ -1,6 +1,6 @@
 """Speaks SMTP to a next hop: pipelined, on a connection that is kept, with a reply for each recipient.
 
-    connect -> greeting -> EHLO -> { MAIL RCPT... DATA -> content -> reply } again and again -> QUIT
+    connect -> greeting -> EHLO [-> STARTTLS -> EHLO] [-> AUTH] -> { MAIL RCPT... DATA -> content -> reply } ... -> QUIT
 
 Where the hop offers PIPELINING the commands of a mail go out in one write and the replies come back in one read
 (RFC 2920), so that a forwarded mail costs two round trips.
@@ -9,19 +9,22 @@ Where the hop offers PIPELINING the commands of a mail go out in one write and t
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from smtp_pair import content as wire
+from smtp_pair import tls
 from smtp_pair.mail import reply
-from smtp_pair.mail.envelope import Envelope
+from smtp_pair.mail.envelope import Envelope, Recipient
 from smtp_pair.mail.errors import DeliveryError
 from smtp_pair.mail.reply import Reply
 from smtp_pair.routes import NextHop
 
-_REPLY_LINES = 128  # a next hop that goes on for longer does not mean it well
+_REPLY_OCTETS = 1 << 15  # a next hop that goes on for longer does not mean it well
 _PIECE = 1 << 18
 
 
@@ -36,12 +39,12 @@ class Patience:
 
 
 class Broken(DeliveryError):
-    """The connection is of no more use. ``early``: it broke before the hop said anything about this mail (421, which
-    an idle hop may have said long before, is nothing about it)."""
+    """The connection is of no more use, and of the mail, if there was one, the hop has said nothing yet (but 421,
+    which an idle hop may have said long before)."""
 
-    def __init__(self, answer: Reply, *, early: bool = False) -> None:
-        super().__init__(answer)
-        self.early = early
+
+class TlsFailed(DeliveryError):
+    """The handshake did not succeed; the connection is of no more use."""
 
 
 class SmtpClient:
@@ -59,13 +62,29 @@ class SmtpClient:
 
     @classmethod
     async def connect(cls, hop: NextHop, hostname: str, patience: Patience | None = None) -> SmtpClient:
-        """Connect and say hello as ``hostname``."""
+        """Connect and say hello as ``hostname``, with TLS and AUTH as the hop offers and its route demands."""
+        try:
+            return await cls._connect(hop, hostname, patience)
+        except TlsFailed:
+            if hop.tls != "opportunistic":
+                raise
+            # A broken certificate or an old protocol is no worse than no TLS at all (RFC 7435).
+            return await cls._connect(replace(hop, tls="off"), hostname, patience)
+
+    @classmethod
+    async def _connect(cls, hop: NextHop, hostname: str, patience: Patience | None) -> SmtpClient:
         self = cls(hop, patience or Patience())
+        context = tls.trusting_context() if hop.tls == "implicit" else None
+        name = hop.name or hop.host if context is not None else None
         try:
             async with asyncio.timeout(self._patience.connect):
-                self._reader, self._writer = await asyncio.open_connection(hop.host, hop.port)
+                self._reader, self._writer = await asyncio.open_connection(
+                    hop.host, hop.port, ssl=context, server_hostname=name
+                )
         except TimeoutError:
             raise DeliveryError(reply.no_answer(str(hop), "the connection takes too long")) from None
+        except ssl.SSLError as error:
+            raise TlsFailed(reply.tls_failed(str(hop), error.reason or str(error))) from None
         except OSError as error:
             raise DeliveryError(reply.no_answer(str(hop), error.strerror or str(error))) from None
         try:
@@ -77,12 +96,16 @@ class SmtpClient:
         return self
 
     async def send(self, envelope: Envelope, content: bytes) -> list[Reply]:
-        """Send a mail; the replies stand for its recipients, in their order. Raises Broken when the hop is lost."""
+        """Send a mail; the replies stand for its recipients, in their order.
+
+        When the hop is lost on the way, those that it has refused keep the reply that is their own. Raises Broken
+        when it is lost before it said anything.
+        """
         lacking = self._lacking(envelope, content)
         if lacking is not None:
             return [lacking] * len(envelope.forward_paths)
         commands = [self._mail(envelope, content)]
-        commands += [b"RCPT TO:<%b>\r\n" % str(path.address).encode() for path in envelope.forward_paths]
+        commands += [self._rcpt(path) for path in envelope.forward_paths]
         commands.append(b"DATA\r\n")
         answers: list[Reply] = []
         try:
@@ -95,21 +118,26 @@ class SmtpClient:
             final = await self._content(answers, content)
         except Broken as broken:
             self.usable = False
-            raise Broken(broken.reply, early=all(answer.code == 421 for answer in answers)) from None
+            if all(answer.code == 421 for answer in answers):
+                raise (Broken(answers[0]) if answers else broken) from None
+            final = broken.reply
+            answers += [final] * (len(commands) - len(answers))
         if any(answer.code == 421 for answer in [*answers, final]):
             self.usable = False  # it is closing (RFC 5321 3.8)
         sender, *recipients = answers[: 1 + len(envelope.forward_paths)]
-        if not sender.accepted:
+        if sender.refused:
             return [sender] * len(envelope.forward_paths)
-        return [final if answer.accepted else answer for answer in recipients]
+        return [answer if answer.refused else final for answer in recipients]
 
     async def close(self) -> None:
         """Part politely, without waiting for an answer."""
         self.usable = False
-        with contextlib.suppress(OSError):
-            self._writer.write(b"QUIT\r\n")
-            self._writer.close()
-            await self._writer.wait_closed()
+        with contextlib.suppress(OSError):  # TimeoutError is one: the hop does not read what it is told
+            async with asyncio.timeout(1.0):
+                self._writer.write(b"QUIT\r\n")
+                self._writer.close()
+                await self._writer.wait_closed()
+        self.abort()
 
     def abort(self) -> None:
         """Drop the connection."""
@@ -125,6 +153,18 @@ class SmtpClient:
         greeting = await self._reply()
         if greeting.code != 220:
             raise DeliveryError(greeting)
+        await self._hello(hostname)
+        if self._hop.tls in ("opportunistic", "required"):
+            if "STARTTLS" in self.offers:
+                await self._start_tls()
+                await self._hello(hostname)  # what was said in the clear is anybody's word (RFC 3207 4.2)
+            elif self._hop.tls == "required":
+                raise DeliveryError(reply.tls_failed(str(self._hop), "it is not offered"))
+        if self._hop.user:
+            await self._authenticate()
+
+    async def _hello(self, hostname: str) -> None:
+        self.offers = {}
         hello = await self._ask(b"EHLO %b\r\n" % hostname.encode())
         if hello.accepted:
             for line in hello.text.split("\n")[1:]:
@@ -134,6 +174,32 @@ class SmtpClient:
             hello = await self._ask(b"HELO %b\r\n" % hostname.encode())
         if not hello.accepted:
             raise DeliveryError(hello)
+
+    async def _start_tls(self) -> None:
+        go = await self._ask(b"STARTTLS\r\n")
+        if go.code != 220:
+            raise TlsFailed(go)
+        demanding = self._hop.tls == "required"
+        context = tls.trusting_context() if demanding else tls.opportunistic_context()
+        # Replies that came before the handshake are not the hop's (CVE-2011-0411, the other way round).
+        self._reader._buffer.clear()  # type: ignore[attr-defined]
+        try:
+            async with asyncio.timeout(self._patience.connect):
+                await self._writer.start_tls(context, server_hostname=self._hop.name or self._hop.host)
+        except TimeoutError:
+            raise TlsFailed(reply.tls_failed(str(self._hop), "the handshake takes too long")) from None
+        except (OSError, EOFError) as error:  # ssl.SSLError among them
+            why = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+            raise TlsFailed(reply.tls_failed(str(self._hop), why)) from None
+        self._reader._transport = self._writer.transport  # type: ignore[attr-defined]
+
+    async def _authenticate(self) -> None:
+        if "PLAIN" not in self.offers.get("AUTH", "").upper().split():
+            raise DeliveryError(reply.no_auth(str(self._hop)))
+        proof = base64.b64encode(f"\0{self._hop.user}\0{self._hop.password}".encode())
+        answer = await self._ask(b"AUTH PLAIN %b\r\n" % proof)
+        if not answer.accepted:
+            raise DeliveryError(answer)
 
     def _lacking(self, envelope: Envelope, content: bytes) -> Reply | None:
         """What the hop would have to offer for this mail, and does not."""
@@ -154,7 +220,13 @@ class SmtpClient:
             parameters += " BODY=8BITMIME"
         if "SMTPUTF8" in self.offers and envelope.smtputf8:
             parameters += " SMTPUTF8"
+        if "DSN" in self.offers:
+            parameters += _options(envelope.options, "RET", "ENVID")
         return f"MAIL FROM:<{envelope.sender}>{parameters}\r\n".encode()
+
+    def _rcpt(self, path: Recipient) -> bytes:
+        parameters = _options(path.options, "NOTIFY", "ORCPT") if "DSN" in self.offers else ""
+        return f"RCPT TO:<{path.address}>{parameters}\r\n".encode()
 
     async def _one_by_one(self, commands: list[bytes], answers: list[Reply]) -> None:
         """For a hop without PIPELINING: stop asking as soon as the mail has no recipient left."""
@@ -165,16 +237,17 @@ class SmtpClient:
         if any(answer.accepted for answer in answers[1:]):
             answers.append(await self._ask(commands[-1]))
         else:
-            await self._ask(b"RSET\r\n")
             answers.append(reply.RCPT_FIRST)
 
     async def _content(self, answers: list[Reply], content: bytes) -> Reply:
         """The mail itself, if it is wanted; the reply that decides for all recipients that were accepted."""
         go = answers[-1]
         if go.code != 354:
-            if "PIPELINING" in self.offers and answers[0].accepted:
+            if go.accepted:
+                raise self._broken(f"it answered {go.code} to DATA")  # to take that for a yes would lose the mail
+            if answers[0].accepted and not any(answer.code == 421 for answer in answers):
                 # whatever the hop thinks of DATA, the transaction must not linger on a kept connection
-                await self._ask(b"RSET\r\n")
+                await self._reset()
             return go
         if not answers[0].accepted or not any(answer.accepted for answer in answers[1:-1]):
             # 354 all the same, with nobody to send to: an empty mail is the only way out (RFC 2920 3.1)
@@ -192,6 +265,14 @@ class SmtpClient:
                 self._writer.write(end)
         return await self._reply(self._patience.final)
 
+    async def _reset(self) -> None:
+        try:
+            answer = await self._ask(b"RSET\r\n")
+        except Broken:
+            self.usable = False
+        else:
+            self.usable = answer.accepted
+
     async def _ask(self, command: bytes) -> Reply:
         self._writer.write(command)
         return await self._reply()
@@ -202,14 +283,14 @@ class SmtpClient:
             while not lines or lines[-1][3:4] == b"-":
                 line = await self._reader.readline()
                 if not line.endswith(b"\n"):
-                    raise Broken(reply.connection_broke(str(self._hop), "closed by the other side"))
+                    raise self._broken("closed by the other side")
                 lines.append(line)
-                if len(lines) > _REPLY_LINES:
-                    raise Broken(reply.connection_broke(str(self._hop), "its reply does not end"))
+                if sum(map(len, lines)) > _REPLY_OCTETS:
+                    raise self._broken("its reply does not end")
         try:
             return Reply.parse(lines)
         except ValueError as error:
-            raise Broken(reply.connection_broke(str(self._hop), str(error))) from None
+            raise self._broken(str(error)) from None
 
     @asynccontextmanager
     async def _guarded(self, patience: float) -> AsyncIterator[None]:
@@ -217,8 +298,16 @@ class SmtpClient:
             async with asyncio.timeout(patience):
                 yield
         except TimeoutError:
-            raise Broken(reply.connection_broke(str(self._hop), f"silent for {patience:g} s")) from None
+            raise self._broken(f"silent for {patience:g} s") from None
         except ValueError:  # StreamReader's word for a line over its limit
-            raise Broken(reply.connection_broke(str(self._hop), "its reply line is too long")) from None
+            raise self._broken("its reply line is too long") from None
         except OSError as error:
-            raise Broken(reply.connection_broke(str(self._hop), error.strerror or str(error))) from None
+            raise self._broken(error.strerror or str(error)) from None
+
+    def _broken(self, why: str) -> Broken:
+        return Broken(reply.connection_broke(str(self._hop), why))
+
+
+def _options(options: Mapping[str, str], *names: str) -> str:
+    """Those of the options, as parameters: what the first client asked for is passed on as it was (RFC 3461 5.2.2)."""
+    return "".join(f" {name}={options[name]}" for name in names if name in options)

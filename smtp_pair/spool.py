@@ -164,10 +164,12 @@ class Spool:
             except OSError:
                 log.exception("spool: %s could not be kept", entry.id)
 
-    async def settled(self) -> None:
-        """Wait until no attempt is under way."""
+    async def settled(self) -> bool:
+        """Wait until no attempt is under way; whether there was any."""
+        waited = bool(self._tasks)
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+        return waited
 
     # -- attempts --------------------------------------------------------------------------------------------------
 

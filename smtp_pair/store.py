@@ -18,7 +18,7 @@ from pathlib import Path
 
 from smtp_pair.disk import remove_quietly, sync_folder, write_new
 from smtp_pair.mail.attachment import Part, parse
-from smtp_pair.mail.message import Attachment
+from smtp_pair.mail.message import Attachment, Mail
 
 _PLAIN = re.compile(r"[a-z0-9_=+][a-z0-9_=+.-]{0,63}")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")  # device names on Windows
@@ -133,7 +133,7 @@ class Store:
         return final[0]
 
     def _mailbox(self, mailbox: str) -> Path:
-        folder = self._directory / "maildir" / folder_name(mailbox)
+        folder = mailbox_folder(self._directory, mailbox)
         new = folder / "new"
         if not new.is_dir():
             for part in ("tmp", "cur", "new"):
@@ -142,6 +142,11 @@ class Store:
                 for level in (folder, folder.parent, folder.parent.parent):
                     sync_folder(level)
         return folder
+
+
+def mailbox_folder(directory: Path, mailbox: str) -> Path:
+    """The Maildir of a mailbox in a server's folder."""
+    return directory / "maildir" / folder_name(mailbox)
 
 
 def folder_name(mailbox: str) -> str:
@@ -161,3 +166,11 @@ def ending(filename: str | None, content_type: str) -> str:
     return own[1].lower() if own else _KNOWN_ENDINGS.get(content_type, "bin")
 
 
+def remove(directory: Path, mail: Mail) -> None:
+    """Remove the files of a delivered mail from a server's folder, wherever in its mailboxes a reader has moved it."""
+    attachments = directory / "attachments" / mail.id
+    files = [*attachments.iterdir(), attachments] if attachments.is_dir() else []
+    for address in mail.delivered_to:
+        folder = mailbox_folder(directory, address.mailbox)
+        files += [folder / "new" / mail.path.name, *folder.glob(f"cur/{mail.path.name}*")]
+    remove_quietly(files)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import smtplib
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self, TextIO
 
 from smtp_pair.clients.message import ClientError, Draft, render, shown
@@ -44,6 +45,8 @@ class Result:
     accepted: tuple[str, ...]
     refused: Mapping[str, Refusal]
     failure: Refusal | None = None
+    sha256: str = ""
+    """Hex digest of the mail as it was sent."""
 
     def lines(self) -> Iterator[str]:
         """One line for each recipient, and before them one for what stopped the whole mail."""
@@ -86,7 +89,7 @@ def deliver(
         client.close()
     for line in result.lines():
         show(line)
-    return result
+    return replace(result, sha256=hashlib.sha256(mail).hexdigest())
 
 
 def _exchange(client: Conversation, draft: Draft, mail: bytes, host: str, port: int) -> Result:

@@ -26,7 +26,7 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 # The everyday path, whole: it needs no further look. Everything else takes the long way, with the same result.
 _PLAIN_PATH = re.compile(
     r"<([A-Za-z0-9_+=-]+(?:\.[A-Za-z0-9_+=-]+)*)@((?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*"
-    r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)>(?: |$)"
+    r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)>(?: ([ -~]*))?\Z"
 )
 
 
@@ -89,7 +89,7 @@ def parse_path(text: str, *, utf8: bool = False) -> tuple[Address, str]:
     """
     plain = _PLAIN_PATH.match(text)
     if plain is not None and len(plain[1]) <= LOCAL_LIMIT and len(plain[2]) <= DOMAIN_LIMIT:
-        return Address(plain[1], plain[2]), text[plain.end() :]
+        return Address(plain[1], plain[2]), (plain[3] or "").strip(" ")
     if _CONTROLS.search(text):
         raise AddressError("it has a control character")
     if not text.startswith("<"):
@@ -110,9 +110,13 @@ def domain_key(domain: str) -> str:
     if domain.isascii():
         return domain.lower()
     try:
-        return domain.encode("idna").decode("ascii").lower()
+        key = domain.encode("idna").decode("ascii").lower()
     except UnicodeError:
-        raise AddressError(f"no domain name: {domain!r}") from None
+        key = ""
+    # IDNA maps wide forms to ASCII: what comes out must be a name again, no dot at its end, no bracket of a literal
+    if not all(_LABEL.fullmatch(label) for label in key.split(".")):
+        raise AddressError(f"no domain name: {domain!r}")
+    return key
 
 
 def _split_path(text: str) -> tuple[str, str]:

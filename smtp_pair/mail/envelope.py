@@ -16,7 +16,7 @@ class Recipient:
     """One forward-path with the parameters of its own RCPT command; a parameter without a value has ``""``."""
 
     address: Address
-    options: Mapping[str, str] = field(default=NO_OPTIONS)
+    options: Mapping[str, str] = field(default_factory=lambda: NO_OPTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Envelope:
     sender: Address
     """The reverse-path; the null one (``MAIL FROM:<>``) is :data:`~smtp_pair.mail.address.NULL_PATH`, and falsy."""
     forward_paths: tuple[Recipient, ...]
-    options: Mapping[str, str] = field(default=NO_OPTIONS)
+    options: Mapping[str, str] = field(default_factory=lambda: NO_OPTIONS)
     """What MAIL asked for: ``{"BODY": "8BITMIME", "SMTPUTF8": ""}``. SIZE is not kept: it was about one transfer."""
 
     @property
@@ -49,5 +49,5 @@ class Origin:
     host: str
     """The address it came from."""
     port: int
-    extended: bool
-    """EHLO rather than HELO."""
+    protocol: str
+    """What the Received field calls the way it came: ``SMTP``, ``ESMTP``, ``ESMTPS``, ``ESMTPA`` ... (RFC 3848)."""

@@ -87,6 +87,8 @@ class Mail:
     """Sender and recipients as this server accepted them, those that it passed on included."""
     delivered_to: tuple[Address, ...]
     """The recipients that have their mailbox on this server."""
+    addressed_to: tuple[Address, ...]
+    """What the sender called them: the same, but for aliases."""
     received_at: datetime
     """When it was accepted, in UTC."""
     subject: str

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 LINE_LIMIT = 512
 """Octets in one reply line, CRLF included (RFC 5321 4.5.3.1.5)."""
 
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-_LINE = re.compile(rb"([2-5][0-9][0-9])([ -]?)(.*)", re.DOTALL)
-_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?: |$)")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_LINE = re.compile(rb"([2-5][0-9][0-9])(?:[ -](.*))?", re.DOTALL)
+_ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: |$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Reply:
             if match is None or (code and int(match[1]) != code):
                 raise ValueError(f"not a reply: {line[:80]!r}")
             code = int(match[1])
-            texts.append(match[3].decode("utf-8", "replace"))
+            texts.append((match[2] or b"").decode("utf-8", "replace"))
         if not code:
             raise ValueError("not a reply: no line")
         found = _ENHANCED.match(texts[0])
@@ -73,7 +73,7 @@ class Reply:
 def _render(code: int, enhanced: str, text: str) -> bytes:
     """The wire form: each line with its code (and enhanced code, RFC 2034), none longer than LINE_LIMIT."""
     prefix = f"{enhanced} " if enhanced else ""
-    room = LINE_LIMIT - len("250-\r\n") - len(prefix)
+    room = LINE_LIMIT - len("250-\r\n")
     lines: list[bytes] = []
     for line in _CONTROLS.sub("?", text).split("\n"):
         octets = (prefix + line.replace("\t", " ")).encode()
@@ -99,7 +99,7 @@ def hello(hostname: str, extensions: Iterable[str] = ()) -> Reply:
 RESET = Reply(250, "2.0.0", "reset: the transaction is gone")
 NOOP = Reply(250, "2.0.0", "still here")
 BYE = Reply(221, "2.0.0", "bye")
-HELP = Reply(214, "2.0.0", "commands: EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP")
+HELP = Reply(214, "2.0.0", "commands: EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP")
 CANNOT_VERIFY = Reply(252, "2.5.1", "no address is verified here; send the mail and see")
 NO_EXPN = Reply(502, "5.5.1", "lists are not expanded here")
 
@@ -107,6 +107,10 @@ IDLE = Reply(421, "4.4.2", "nothing heard for too long, closing")
 SHUTTING_DOWN = Reply(421, "4.3.2", "shutting down, closing")
 TOO_MANY_ERRORS = Reply(421, "4.7.0", "too many errors, closing")
 TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "too many connections, try again later")
+TOO_MANY_COMMANDS = Reply(421, "4.7.0", "too many commands and no mail, closing")
+SESSION_TOO_LONG = Reply(421, "4.4.2", "this session has lasted long enough, closing")
+NOT_SMTP = Reply(421, "4.7.0", "this is a mail server, closing")
+TALKS_TOO_EARLY = Reply(554, "5.5.0", "you speak before your turn, closing")
 
 # -- order and syntax -------------------------------------------------------------------------------------------
 
@@ -117,6 +121,8 @@ NESTED_MAIL = Reply(503, "5.5.1", "a transaction is open already, end it with DA
 UNKNOWN_COMMAND = Reply(500, "5.5.1", "unknown command")
 LINE_TOO_LONG = Reply(500, "5.5.2", "the command line is too long")
 NOT_TEXT = Reply(501, "5.5.2", "the command line is not valid UTF-8")
+CHUNKS_BEGUN = Reply(503, "5.5.1", "the mail is being sent with BDAT, go on with that or RSET")
+NOT_OFFERED = Reply(502, "5.5.1", "not offered here")
 HELLO_WANTS_A_NAME = Reply(501, "", "a host name is missing: EHLO client.example")
 
 
@@ -133,6 +139,32 @@ def unknown_parameter(name: str) -> Reply:
 def bad_parameter(name: str, why: str) -> Reply:
     """501: the parameter is known, its value is not."""
     return Reply(501, "5.5.4", f"{name}: {why}")
+
+
+# -- TLS and AUTH -----------------------------------------------------------------------------------------------
+
+START_TLS = Reply(220, "2.0.0", "go ahead with the handshake")
+TLS_ALREADY = Reply(503, "5.5.1", "TLS is on already")
+TLS_FIRST = Reply(530, "5.7.0", "say STARTTLS first")
+AUTH_NEEDS_TLS = Reply(538, "5.7.11", "no password without encryption, say STARTTLS first")
+AUTH_FIRST = Reply(530, "5.7.0", "say who you are first, with AUTH")
+AUTHENTICATED = Reply(235, "2.7.0", "welcome")
+AUTHENTICATED_ALREADY = Reply(503, "5.5.1", "you have said who you are already")
+AUTH_IN_TRANSACTION = Reply(503, "5.5.1", "a transaction is open, AUTH comes before MAIL")
+AUTH_CANCELLED = Reply(501, "5.7.0", "authentication cancelled")
+BAD_CREDENTIALS = Reply(535, "5.7.8", "these credentials are not known here")
+NOT_BASE64 = Reply(501, "5.5.2", "that is not base64")
+UNKNOWN_MECHANISM = Reply(504, "5.5.4", "unknown mechanism")
+
+
+def challenge(encoded: str) -> Reply:
+    """334, with the challenge in base64 (RFC 4954 4)."""
+    return Reply(334, "", encoded)
+
+
+def bad_response(why: str) -> Reply:
+    """501 5.5.2: base64, and no response that the mechanism knows."""
+    return Reply(501, "5.5.2", why)
 
 
 # -- addresses --------------------------------------------------------------------------------------------------
@@ -162,6 +194,20 @@ def no_such_user(address: str) -> Reply:
     return Reply(550, "5.1.1", f"no such user here: <{address}>")
 
 
+RELAY_DENIED = Reply(550, "5.7.1", "mail to other domains is for those who say who they are, with AUTH")
+GREYLISTED = Reply(451, "4.7.1", "not seen before, try again later")
+
+
+def no_mail_there(address: str) -> Reply:
+    """556 5.1.10: the domain says that it takes no mail (a null MX, RFC 7505)."""
+    return Reply(556, "5.1.10", f"the domain of <{address}> takes no mail")
+
+
+def mailbox_full(address: str) -> Reply:
+    """452 4.2.2: there is no room in the mailbox."""
+    return Reply(452, "4.2.2", f"the mailbox of <{address}> is full")
+
+
 def no_route(address: str) -> Reply:
     """550 5.1.2: nothing is known about how to reach the domain."""
     return Reply(550, "5.1.2", f"no route to the domain of <{address}>")
@@ -171,9 +217,16 @@ def no_route(address: str) -> Reply:
 
 START_DATA = Reply(354, "", "send the mail, end it with a line of a single dot")
 TOO_BIG = Reply(552, "5.3.4", "the mail is bigger than SIZE allows")
+HEADER_TOO_BIG = Reply(552, "5.3.4", "the mail's header is too big")
+BARE_NEWLINE = Reply(550, "5.5.2", "the mail has a CR or an LF by itself, lines end in CRLF")
 TOO_MANY_HOPS = Reply(554, "5.4.6", "too many hops, this mail is going round in circles")
 NO_SPACE = Reply(452, "4.3.1", "no room to store the mail now, try again later")
 OUR_FAULT = Reply(451, "4.3.0", "the mail could not be stored, try again later")
+
+
+def chunk_taken(octets: int) -> Reply:
+    """250 to a chunk that is not the last (RFC 3030 2)."""
+    return Reply(250, "2.0.0", f"{octets} octets taken")
 
 
 def stored(mail_id: str) -> Reply:
@@ -192,6 +245,16 @@ def no_answer(host: str, why: str) -> Reply:
 def connection_broke(host: str, why: str) -> Reply:
     """451 4.4.2: the next hop was reached, and the conversation broke off."""
     return Reply(451, "4.4.2", f"the connection to {host} broke: {why}")
+
+
+def tls_failed(host: str, why: str) -> Reply:
+    """451 4.7.5: TLS is demanded of the next hop, and did not come about."""
+    return Reply(451, "4.7.5", f"no TLS with {host}: {why}")
+
+
+def no_auth(host: str) -> Reply:
+    """451 4.7.0: there is a password for the next hop, and it does not ask for one."""
+    return Reply(451, "4.7.0", f"{host} does not offer AUTH PLAIN")
 
 
 def lacks_8bitmime(host: str) -> Reply:

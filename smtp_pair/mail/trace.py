@@ -40,13 +40,12 @@ def date_time(moment: float) -> str:
 def received(hostname: str, mail_id: str, envelope: Envelope, origin: Origin, moment: float) -> bytes:
     """The Received field of this hop. ``for`` names the recipient only where there is one: another recipient must
     not learn of a blind copy (RFC 5321 7.2)."""
-    protocol = "UTF8SMTP" if envelope.smtputf8 else "ESMTP" if origin.extended else "SMTP"
     name = _NOT_A_NAME.sub("?", origin.helo)
     literal = f"IPv6:{origin.host}" if ":" in origin.host else origin.host
     single = f"\r\n\tfor <{envelope.forward_paths[0].address}>" if len(envelope.forward_paths) == 1 else ""
     return (
         f"Received: from {name} ([{literal}])\r\n"
-        f"\tby {hostname} (smtp-pair) with {protocol} id {mail_id}{single}; {date_time(moment)}\r\n"
+        f"\tby {hostname} (smtp-pair) with {origin.protocol} id {mail_id}{single}; {date_time(moment)}\r\n"
     ).encode()
 
 
@@ -57,6 +56,8 @@ def return_path(sender: Address) -> bytes:
 
 def hops(content: bytes) -> int:
     """How many Received fields the header block has, whoever wrote them."""
+    if content.startswith(b"\r\n"):
+        return 0  # no header at all: what looks like a field is the body's
     end = content.find(b"\r\n\r\n", 0, _HEADER_LOOK)
     header = content[: end if end >= 0 else _HEADER_LOOK].lower()
     return header.count(b"\r\nreceived:") + header.startswith(b"received:")
@@ -72,7 +73,7 @@ def split(raw: bytes, ours: Callable[[str], bool]) -> tuple[list[Hop], int]:
     top = _RETURN_PATH.match(raw)
     at = top.end() if top else 0
     while (match := _OURS.match(raw, at)) is not None:
-        hop = Hop(match["by"].decode(), match["id"].decode())
+        hop = Hop(match["by"].decode("utf-8", "replace"), match["id"].decode("utf-8", "replace"))
         if not ours(hop.mail_id):
             break
         found.append(hop)

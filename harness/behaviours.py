@@ -1,0 +1,232 @@
+"""How clients hand mail over: what people run, what programs use, one mail and many, one recipient and many.
+
+A behaviour takes drafts to a server and tells what the server said to it of each recipient. What it put on the wire is
+recorded apart from it (:class:`Wire`), so that a mail can be compared octet for octet wherever it comes to lie.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import smtplib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.policy import SMTP
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import aiosmtplib
+
+from smtp_pair import Reply, Server
+from smtp_pair.clients import interactive, scripted
+from smtp_pair.clients.conversation import Result
+from smtp_pair.clients.message import Attachment, Draft, Mailbox, render
+
+TAKEN = "taken"
+Answers = Mapping[str, str]
+"""For each recipient TAKEN, or the code and the enhanced code that refused it."""
+
+NAME = "client.example"  # without one, smtplib looks the machine's own name up
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """One way of handing mail over."""
+
+    id: str
+    """Its name in the ids of tests: ``pytest -k interactive`` finds it by this."""
+    send: Callable[[Server, Sequence[Draft], Path], list[Answers]]
+    """Hand the drafts over, each in a transaction of its own; the folder is for files of the behaviour's own."""
+    mails: int = 1
+    crowd: int = 1
+    """How many recipients it makes of each one."""
+
+
+def _by_scripted_client(server: Server, drafts: Sequence[Draft], folder: Path) -> list[Answers]:
+    mails = [
+        scripted.ScriptedMail(draft.sender, draft.recipients, draft.title, draft.text, draft.attachments)
+        for draft in drafts
+    ]
+    return [_told(scripted.send(mail, server.host, server.port, show=_unseen)) for mail in mails]
+
+
+def _by_interactive_client(server: Server, drafts: Sequence[Draft], folder: Path) -> list[Answers]:
+    told = []
+    for draft in drafts:
+        answers = iter(_typed(draft))
+        files = iter(_files(draft, folder))
+        result = interactive.compose(
+            server.host,
+            server.port,
+            sender=draft.sender,
+            ask=lambda _, answers=answers: next(answers),
+            show=_unseen,
+            pick_file=lambda files=files: next(files),
+        )
+        assert [*answers, *files] == [], "questions that were not asked"
+        told.append(_told(result))
+    return told
+
+
+def _typed(draft: Draft) -> Iterator[str]:
+    """What a person answers to the interactive client's questions."""
+    yield draft.title
+    for number, recipient in enumerate(map(Mailbox.of, draft.recipients)):
+        if number:
+            yield "y"
+        yield from (recipient.name, recipient.address)
+    yield "n"
+    yield from draft.text.splitlines()
+    yield "."
+    for answer in ("yes", "s", "sim", *("y" for _ in draft.attachments))[: len(draft.attachments)]:
+        yield answer
+    yield ""
+
+
+def _files(draft: Draft, folder: Path) -> Iterator[Path]:
+    for attachment in map(Attachment.of, draft.attachments):
+        path = folder / attachment.filename
+        path.write_bytes(attachment.content)
+        yield path
+
+
+def _by_smtplib_sendmail(server: Server, drafts: Sequence[Draft], folder: Path) -> list[Answers]:
+    """All drafts on one connection."""
+    told = []
+    with smtplib.SMTP(server.host, server.port, local_hostname=NAME) as client:
+        for draft in drafts:
+            recipients = draft.envelope_recipients
+            told.append(_after(recipients, lambda d=draft: client.sendmail(*_envelope(d), render(d))))
+    return told
+
+
+def _by_smtplib_send_message(server: Server, drafts: Sequence[Draft], folder: Path) -> list[Answers]:
+    """Sender and recipients are read from the header, as ``send_message`` does when it is given none."""
+    told = []
+    with smtplib.SMTP(server.host, server.port, local_hostname=NAME) as client:
+        for draft in drafts:
+            recipients = draft.envelope_recipients
+            told.append(_after(recipients, lambda d=draft: client.send_message(_as_message(d))))
+    return told
+
+
+def _by_aiosmtplib(server: Server, drafts: Sequence[Draft], folder: Path) -> list[Answers]:
+    async def send() -> list[Answers]:
+        client = aiosmtplib.SMTP(hostname=server.host, port=server.port, local_hostname=NAME, start_tls=False)
+        async with client:
+            return [await _after_async(client, draft) for draft in drafts]
+
+    return asyncio.run(send())
+
+
+async def _after_async(client: aiosmtplib.SMTP, draft: Draft) -> Answers:
+    recipients = draft.envelope_recipients
+    try:
+        refused, _ = await client.send_message(_as_message(draft))
+    except aiosmtplib.SMTPRecipientsRefused as error:
+        refused = {each.recipient: (each.code, each.message) for each in error.recipients}
+    said = {recipient: _codes(*reply) for recipient, reply in refused.items()}
+    return {recipient: said.get(recipient, TAKEN) for recipient in recipients}
+
+
+def _by_server_send(server: Server, drafts: Sequence[Draft], folder: Path) -> list[Answers]:
+    """The client that a running server brings for a test's own use."""
+    told = []
+    for draft in drafts:
+        replies = server.send(
+            draft.envelope_recipients,
+            subject=draft.title,
+            body=draft.text,
+            attachments={each.filename: each.content for each in map(Attachment.of, draft.attachments)},
+            sender=draft.envelope_sender,
+        )
+        told.append({recipient: _meaning(reply) for recipient, reply in replies.items()})
+    return told
+
+
+BEHAVIOURS = (
+    Behaviour("scripted", _by_scripted_client),
+    Behaviour("interactive", _by_interactive_client),
+    Behaviour("smtplib_sendmail", _by_smtplib_sendmail),
+    Behaviour("smtplib_send_message", _by_smtplib_send_message),
+    Behaviour("aiosmtplib", _by_aiosmtplib),
+    Behaviour("server_send", _by_server_send),
+    Behaviour("several_recipients", _by_smtplib_sendmail, crowd=3),
+    Behaviour("several_mails", _by_smtplib_sendmail, mails=3),
+    Behaviour("several_of_both", _by_aiosmtplib, mails=3, crowd=3),
+)
+
+
+# -- what was said to it ---------------------------------------------------------------------------------------------
+
+
+def _unseen(line: str) -> None:
+    """The conversation, which only a person looks at."""
+
+
+def _told(result: Result) -> Answers:
+    refused = {recipient: _codes(refusal.code, refusal.text) for recipient, refusal in result.refused.items()}
+    return dict.fromkeys(result.accepted, TAKEN) | refused
+
+
+def _after(recipients: Sequence[str], send: Callable[[], Mapping[str, tuple[int, bytes]]]) -> Answers:
+    try:
+        refused = send()
+    except smtplib.SMTPRecipientsRefused as error:
+        refused = error.recipients
+    said = {recipient: _codes(*reply) for recipient, reply in refused.items()}
+    return {recipient: said.get(recipient, TAKEN) for recipient in recipients}
+
+
+def _codes(code: int, text: bytes | str) -> str:
+    words = text.decode() if isinstance(text, bytes) else text
+    return f"{code} {words.split()[0]}"
+
+
+def _meaning(reply: Reply) -> str:
+    return TAKEN if reply.accepted else f"{reply.code} {reply.enhanced}"
+
+
+# -- what it sent ----------------------------------------------------------------------------------------------------
+
+
+def _envelope(draft: Draft) -> tuple[str, tuple[str, ...]]:
+    return draft.envelope_sender, draft.envelope_recipients
+
+
+def _as_message(draft: Draft) -> EmailMessage:
+    """The draft as a program would make it, with the standard library."""
+    message = EmailMessage(SMTP)
+    message["From"] = draft.envelope_sender
+    message["To"] = ", ".join(draft.envelope_recipients)
+    message["Subject"] = draft.title
+    message.set_content(draft.text)
+    for each in map(Attachment.of, draft.attachments):
+        kind, _, subtype = each.content_type.partition("/")
+        message.add_attachment(each.content, maintype=kind, subtype=subtype, filename=each.filename)
+    return message
+
+
+class Wire:
+    """The contents that clients of this process gave away after DATA, as they gave them."""
+
+    def __init__(self) -> None:
+        self.contents: list[bytes] = []
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Record what smtplib and aiosmtplib are told to send."""
+        plain, asynchronous = smtplib.SMTP.data, aiosmtplib.SMTP.data
+
+        def data(client: smtplib.SMTP, msg: Any) -> Any:
+            self.contents.append(msg.encode("ascii") if isinstance(msg, str) else bytes(msg))
+            return plain(client, msg)
+
+        async def data_async(client: aiosmtplib.SMTP, message: Any, *args: Any, **more: Any) -> Any:
+            self.contents.append(message.encode("ascii") if isinstance(message, str) else bytes(message))
+            return await asynchronous(client, message, *args, **more)
+
+        with mock.patch.object(smtplib.SMTP, "data", data), mock.patch.object(aiosmtplib.SMTP, "data", data_async):
+            yield

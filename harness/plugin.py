@@ -1,0 +1,1 @@
+"""The scenario matrix as fixtures, for this repository's own suite (loaded by ``conftest.py``)."""

@@ -1,0 +1,89 @@
+"""A server's console: what happened on it, as lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from smtp_pair.facts import Fact
+from smtp_pair.mail.address import domain_key
+from smtp_pair.screen.lines import Line, Tone
+
+TEXT_LINES = 12
+"""Lines of a mail's text; of a longer one, the rest is counted."""
+_KEY = 10  # the column at which what belongs to a mail begins
+
+_OUTCOMES = {"queued": "queued, to be passed on", "ignored": "ignored, no route leads there"}
+
+
+def labels(domains: Sequence[str]) -> dict[str, str]:
+    """A short label for each domain: ``jaku`` for jaku.com, the whole name where the short one would be another's."""
+    short = {domain: domain.partition(".")[0] for domain in domains}
+    found = [domain_key(name) for name in short.values()]
+    return {domain: name if found.count(domain_key(name)) == 1 else domain for domain, name in short.items()}
+
+
+def lines(fact: Fact, actor: str) -> list[Line]:
+    """The lines for a fact of the server called ``actor``."""
+    if fact.event == "received":
+        return list(_received(fact, actor))
+    tone, text = _attempt(fact) if "next_hop" in fact.data else _refusal(fact)
+    return [Line(actor, text, tone, hang=_KEY)]
+
+
+def _refusal(fact: Fact) -> tuple[Tone, str]:
+    data = fact.data
+    return "bad", f"{fact.event:<9} {data['recipient']} from <{data['sender']}>: {_reply(data)}"
+
+
+def _attempt(fact: Fact) -> tuple[Tone, str]:
+    data = fact.data
+    domain = data["recipient"].rpartition("@")[2]
+    contacted = f"{domain} at {data['next_hop']}" if data["next_hop"] else "the routing table"
+    said = f"<{data['recipient']}>: {contacted} said {_reply(data)}"
+    attempt = f", at attempt {data['attempts']}" if data["attempts"] > 1 else ""
+    if fact.event == "deferred":
+        return "warning", f"put off   {said}{attempt}; again in {_span(data['again'] - fact.moment)}"
+    return "good" if fact.event == "forwarded" else "bad", f"{fact.event:<9} {said}{attempt}"
+
+
+def _received(fact: Fact, actor: str) -> Iterator[Line]:
+    def line(key: str, value: str, tone: Tone = "plain") -> Line:
+        return Line(actor, f"  {key:<{_KEY - 2}}{value}", tone, hang=_KEY + 2)
+
+    data = fact.data
+    yield Line(actor, f"received  a mail from <{data['sender']}>, {data['size']:,} octets: {fact.mail}", "strong", _KEY)
+    for to in data["recipients"]:
+        yield line("to", f"<{to['address']}> {_OUTCOMES.get(to['outcome'], to['outcome'])}")
+    yield line("title", str(data["title"]) or "(none)")
+    yield from (line(key, text) for key, text in _text(data["text"]))
+    for attachment in data["attachments"]:
+        yield from (line(key, text, tone) for key, text, tone in _attachment(attachment))
+    yield from (line("defect", str(defect), "warning") for defect in data["defects"])
+
+
+def _text(text: str) -> Iterator[tuple[str, str]]:
+    all_lines = text.rstrip().expandtabs().splitlines()
+    for number, text_line in enumerate(all_lines[:TEXT_LINES]):
+        yield "" if number else "text", text_line
+    if len(all_lines) > TEXT_LINES:
+        yield "", f"... {len(all_lines) - TEXT_LINES:,} more lines"
+
+
+def _attachment(attachment: Mapping[str, Any]) -> Iterator[tuple[str, str, Tone]]:
+    name = "(no name)" if attachment["name"] is None else str(attachment["name"])
+    kind = f"{attachment['type']}, {attachment['encoding']}, {attachment['size']:,} octets"
+    yield "file", f"{name}: {kind}", "plain"
+    yield "", attachment["file"], "faint"
+    yield "", f"sha256 {attachment['sha256']}", "faint"
+
+
+def _reply(data: Mapping[str, Any]) -> str:
+    return str(data["reply"]).replace("\n", "; ")
+
+
+def _span(seconds: float) -> str:
+    """A duration for people: ``0.1 s``, ``8 s``, ``5 min``."""
+    if seconds < 120:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min"

@@ -1,0 +1,66 @@
+"""Certificates and contexts: a certificate authority for tests, and what servers and clients make of it.
+
+The authority lives as long as the process, on nobody's disk but where :func:`write_authority` puts its certificate.
+Raises ConfigError where the extra ``tls`` (trustme) is not installed.
+"""
+
+from __future__ import annotations
+
+import ssl
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from smtp_pair.mail.errors import ConfigError
+
+if TYPE_CHECKING:
+    import trustme
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@cache
+def _authority() -> trustme.CA:
+    try:
+        import trustme  # late: it costs 150 ms
+    except ImportError:
+        raise ConfigError("tls: needs a package that is not there: pip install 'smtp-pair[tls]'") from None
+    return trustme.CA(organization_name="smtp-pair, for tests")
+
+
+@cache
+def server_context(*names: str) -> ssl.SSLContext:
+    """For a server of these names; a client may also call it by an address of this machine's loopback."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    _authority().issue_cert(*names, *LOOPBACK).configure_cert(context)
+    return context
+
+
+def client_context() -> ssl.SSLContext:
+    """A new context that trusts the test authority, besides those that the system does."""
+    context = ssl.create_default_context()
+    _authority().configure_trust(context)
+    return context
+
+
+@cache
+def trusting_context() -> ssl.SSLContext:
+    """The context for next hops that must prove who they are: to the system, or as one of this process's servers."""
+    try:
+        return client_context()
+    except ConfigError:  # without trustme no server here has a certificate; others may
+        return ssl.create_default_context()
+
+
+@cache
+def opportunistic_context() -> ssl.SSLContext:
+    """For next hops of which nothing is demanded: encrypted, whoever it is, is better than not (RFC 7435)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def write_authority(path: Path) -> None:
+    """Write the authority's certificate, PEM, for clients that are told a file. Raises OSError."""
+    _authority().cert_pem.write_to_path(path)

@@ -1,0 +1,216 @@
+"""``smtp-pair up``: servers that run until they are told to stop, and what happens on them on the console.
+
+The servers have a thread of their own. What they tell goes through a queue to the main thread, which writes: a
+terminal that is slow, or held with Ctrl-S, holds up no mail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from smtp_pair import config_file
+from smtp_pair.config import PATIENT_RETRY, THE_PAIR, Config, WhenUnreachable
+from smtp_pair.disk import remove_quietly, write_new
+from smtp_pair.facts import Fact
+from smtp_pair.mail.address import domain_key
+from smtp_pair.mail.errors import ConfigError, StartError
+from smtp_pair.network import Network
+from smtp_pair.screen import console
+from smtp_pair.screen.lines import Line, Screen
+
+LAG = 10_000
+"""Facts that may wait to be shown; more are counted instead: nobody reads them, and the memory is finite."""
+# A wait without an end can't be interrupted on Windows.
+_PATIENCE = None if os.name == "posix" else 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line says."""
+
+    data: Path
+    config: Path | None = None
+    host: str = "localhost"
+    ports: Mapping[str, int] = field(default_factory=dict)
+    unreachable: WhenUnreachable | None = None
+    ready_file: Path | None = None
+
+
+def run(settings: Settings) -> int:
+    """Run servers until SIGINT or SIGTERM. The process is theirs: its handlers of the two stay, so that nobody who
+    presses Ctrl-C again while they stop sees a traceback.
+
+    Raises ConfigError and StartError, each with one line that names the culprit, and then nothing was left behind;
+    OSError when nobody reads the console any more.
+    """
+    events = _Events()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, events.stop)
+    config = _config(settings)
+    network = Network(
+        *config.domains,
+        routes=config.routes,
+        directory=settings.data,
+        host=settings.host,
+        durability="durable",
+        retry=PATIENT_RETRY,
+        allow_remote=True,  # the configuration has refused what it does not allow
+    )
+    network.subscribe(events.put)
+    with _started(network, settings), _logged_to(events):
+        actors = console.labels([server.domain for server in network])
+        labels = {server.hostname: actors[server.domain] for server in network}
+        screen = Screen.of(sys.stdout, list(actors.values()))
+        for server in network:
+            ready = f"ready     {server.hostname} for {server.domain}, at {server.address}, in {server.directory}"
+            screen.write([Line(labels[server.hostname], ready, "strong", hang=10)])
+        screen.write([Line("", "Ctrl-C stops", "faint")])
+        for event in events:
+            screen.write(_lines(event, labels))
+    for event in events.left():  # a mail may have come, or been passed on, until the very end
+        screen.write(_lines(event, labels))
+    screen.write([Line("", "stopped", "strong")])
+    return 0
+
+
+class _Events:
+    """What happened, on its way from the servers' thread, or from a signal, to the console."""
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[Fact | Line | None] = SimpleQueue()  # put() is safe in a signal's handler
+        self._dropped = 0
+
+    def put(self, event: Fact | Line) -> None:
+        if self._queue.qsize() < LAG:
+            self._queue.put(event)
+        else:
+            self._dropped += 1
+
+    def stop(self, *_: object) -> None:
+        self._queue.put(None)
+
+    def __iter__(self) -> Iterator[Fact | Line]:
+        """Each event when it comes, up to the stop."""
+        while True:
+            try:
+                event = self._queue.get(timeout=_PATIENCE)
+            except Empty:
+                continue
+            if event is None:
+                return
+            yield event
+            yield from self._missing()
+
+    def left(self) -> Iterator[Fact | Line]:
+        """What has come since, without waiting."""
+        with contextlib.suppress(Empty):
+            while True:
+                event = self._queue.get_nowait()
+                if event is not None:
+                    yield event
+        yield from self._missing()
+
+    def _missing(self) -> Iterator[Line]:
+        if self._dropped and self._queue.empty():
+            dropped, self._dropped = self._dropped, 0
+            yield Line("", f"{dropped:,} more events came too fast for this screen; journal.jsonl has them", "warning")
+
+
+def _config(settings: Settings) -> Config:
+    """The configuration, as the command line changes it. Raises ConfigError."""
+    config = config_file.load(settings.config) if settings.config is not None else Config(THE_PAIR)
+    known = {domain_key(domain.name): number for number, domain in enumerate(config.domains)}
+    domains = list(config.domains)
+    for name, port in settings.ports.items():
+        number = known.get(domain_key(name))
+        if number is None:
+            raise ConfigError(f"--port: no domain is called {name!r}; there are {', '.join(d.name for d in domains)}")
+        domains[number] = replace(domains[number], port=port)
+    if settings.unreachable is not None:
+        domains = [replace(domain, unreachable=settings.unreachable) for domain in domains]
+    return replace(config, domains=tuple(domains))
+
+
+@contextlib.contextmanager
+def _started(network: Network, settings: Settings) -> Iterator[None]:
+    """The network running, and the ready file there. Raises StartError, and then no folder that was made is left."""
+    made = [path for path in (settings.data, *settings.data.parents) if not path.exists()]
+    ready_file = settings.ready_file
+    try:
+        network.start()
+        try:
+            text = "".join(f"{server.domain} {server.host} {server.port}\n" for server in network).encode()
+            if ready_file is not None:
+                _write_whole(ready_file, text)
+        except StartError:
+            network.stop()
+            raise
+    except StartError:
+        remove_quietly(made)
+        raise
+    try:
+        yield
+    finally:
+        if ready_file is not None and _holds(ready_file, text):  # else it is another's by now
+            remove_quietly([ready_file])
+        network.stop()
+
+
+def _write_whole(path: Path, text: bytes) -> None:
+    """Whoever waits for the file never sees a half of it. Raises StartError."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        try:
+            write_new(fresh, [text], durable=False)
+            os.replace(fresh, path)
+        finally:
+            remove_quietly([fresh])
+    except OSError as error:
+        raise StartError(error.errno, f"--ready-file: {path} can't be written: {error.strerror}") from None
+
+
+def _holds(path: Path, text: bytes) -> bool:
+    try:
+        return path.read_bytes() == text
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def _logged_to(events: _Events) -> Iterator[None]:
+    """What the servers log (a mail that could not be stored, a fault of ours) is an event too."""
+    handler = _LogHandler(events)
+    logger = logging.getLogger("smtp_pair")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _LogHandler(logging.Handler):
+    """A record as lines; the traceback only where the fault may be ours: a full disk needs none."""
+
+    def __init__(self, events: _Events) -> None:
+        super().__init__(logging.WARNING)
+        self._events = events
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        self._events.put(Line("", f"problem   {record.getMessage()}{f': {error}' if error else ''}", "bad", hang=10))
+        if error is not None and not isinstance(error, OSError):
+            for row in "".join(traceback.format_exception(error)).splitlines():
+                self._events.put(Line("", f"          {row}", "faint", hang=10))
+
+
+def _lines(event: Fact | Line, labels: Mapping[str, str]) -> list[Line]:
+    return [event] if isinstance(event, Line) else console.lines(event, labels[event.server])
