@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from smtp_pair import Server
 from smtp_pair.mail.address import Address
+
+if TYPE_CHECKING:
+    from smtp_pair import Server
 
 
 class Meaning(Enum):
@@ -80,7 +83,9 @@ VARIANTS = (
     Destination("unreachable-longer_name", {"vader@{there}.test": REFUSED}),
     Destination("unreachable-foreign_literal", {"obiwan@[192.0.2.1]": REFUSED}),
     Destination("unreachable-percent_hack", {"vader%{there}@genshinimpact.com": REFUSED}),
-    Destination("unreachable-three_at_once", {f"{name}@genshinimpact.com": REFUSED for name in ("paimon", "amber", "a")}),
+    Destination(
+        "unreachable-three_at_once", {f"{name}@genshinimpact.com": REFUSED for name in ("paimon", "amber", "a")}
+    ),
 )
 """The same outcomes for recipients that are written in another way, or that are several."""
 

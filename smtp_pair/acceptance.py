@@ -24,8 +24,8 @@ from smtp_pair.inbox import Inbox
 from smtp_pair.journal import Journal
 from smtp_pair.mail import reply, trace
 from smtp_pair.mail.address import Address
-from smtp_pair.mail.attachment import Parsed, parse
 from smtp_pair.mail.envelope import Envelope, Origin, Recipient
+from smtp_pair.mail.header import heading
 from smtp_pair.mail.message import Attachments, Mail
 from smtp_pair.mail.reply import Reply
 from smtp_pair.quota import Quota
@@ -131,7 +131,8 @@ class Acceptance:
                 return task
             return self._finish(incoming, self._keep(incoming))
         except Exception as error:
-            return self._refusal(error)
+            log.exception("%s could not take a mail", self._hostname)
+            return _refusal(error)
 
     async def settled(self) -> bool:
         """Wait until no mail is being taken over; whether there was any."""
@@ -145,13 +146,8 @@ class Acceptance:
             kept = await asyncio.get_running_loop().run_in_executor(None, self._keep, incoming)
             return self._finish(incoming, kept)
         except Exception as error:
-            return self._refusal(error)
-
-    def _refusal(self, error: Exception) -> Receipt:
-        """A fault of ours: the client is to try again, and learns nothing else of it (C43)."""
-        log.exception("%s could not take a mail", self._hostname, exc_info=error)
-        full = isinstance(error, OSError) and error.errno in _NO_SPACE
-        return Receipt(reply.NO_SPACE if full else reply.OUR_FAULT, _nothing)
+            log.exception("%s could not take a mail", self._hostname)
+            return _refusal(error)
 
     def _sort(self, envelope: Envelope, content: bytes, origin: Origin) -> Incoming:
         moment = self._clock.now()
@@ -203,8 +199,8 @@ class Acceptance:
     # -- the record, and what follows: on the loop's thread ----------------------------------------------------------
 
     def _finish(self, mail: Incoming, kept: Kept) -> Receipt:
-        fact = self._fact(mail, kept.stored)
         try:
+            fact = self._fact(mail, kept.stored)
             self._journal.keep(fact)
         except BaseException:
             remove_quietly(kept.stored.files if kept.stored else ())
@@ -242,7 +238,7 @@ class Acceptance:
 
     def _fact(self, mail: Incoming, stored: Stored | None) -> Fact:
         outcomes = [(mail.here, "delivered"), (mail.onward, "queued"), (mail.nowhere, "ignored")]
-        told: Stored | Parsed = stored if stored is not None else parse(mail.content[: mail.content.find(b"\r\n\r\n")])
+        told = stored if stored is not None else heading(mail.content)
         text = stored.text if stored is not None else ""
         cut = f"\n[... {len(text) - _TEXT_KEPT:,} more characters in the raw mail]" if len(text) > _TEXT_KEPT else ""
         data: dict[str, Any] = {
@@ -280,6 +276,12 @@ class Acceptance:
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._directory).as_posix()
+
+
+def _refusal(error: Exception) -> Receipt:
+    """A fault of ours: the client is to try again, and learns nothing else of it (C43)."""
+    full = isinstance(error, OSError) and error.errno in _NO_SPACE
+    return Receipt(reply.NO_SPACE if full else reply.OUR_FAULT, _nothing)
 
 
 def _nothing() -> None:

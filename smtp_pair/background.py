@@ -12,6 +12,7 @@ import atexit
 import os
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -45,12 +46,23 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 def _run(fresh: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(fresh)
-    try:
-        fresh.run_forever()
-    finally:
-        fresh.run_until_complete(fresh.shutdown_asyncgens())
-        fresh.run_until_complete(fresh.shutdown_default_executor())
-        fresh.close()
+    # The loop's own pool would need a new thread to be shut down, and at exit Python 3.12 and later start none.
+    with ThreadPoolExecutor(thread_name_prefix="smtp-pair") as pool:
+        fresh.set_default_executor(pool)
+        try:
+            fresh.run_forever()
+        finally:
+            for task in asyncio.all_tasks(fresh):  # those of servers that nobody stopped
+                task.cancel()
+            fresh.run_until_complete(_ended())
+    fresh.close()
+
+
+async def _ended() -> None:
+    """Wait for what was cancelled; transports that were told to close do so in the loop's next turn."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.sleep(0)
 
 
 def _stop() -> None:

@@ -71,6 +71,12 @@ def positive(value: object) -> int:
     return value
 
 
+def factor(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 1 <= value < float("inf"):
+        raise ConfigError(f"{value!r} is not a number from 1 up")
+    return value
+
+
 def local_parts(value: object) -> tuple[str, ...] | None:
     if value is None:
         return None
@@ -90,6 +96,14 @@ def yes_or_no(value: object) -> bool:
     if not isinstance(value, bool):
         raise ConfigError(f"{value!r} is neither true nor false")
     return value
+
+
+def kind(*kinds: type | None) -> Callable[[object], None]:
+    def check(value: object) -> None:
+        if not any(value is None if each is None else isinstance(value, each) for each in kinds):
+            raise ConfigError(f"{value!r} is not {' or '.join(each.__name__ if each else 'None' for each in kinds)}")
+
+    return check
 
 
 def credentials(value: object) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_args
 
@@ -42,8 +42,7 @@ class Retry:
     def __post_init__(self) -> None:
         for name in ("first", "most", "expiry"):
             _set(self, name, checks.checked(name, checks.seconds, getattr(self, name)))
-        if not isinstance(self.factor, int | float) or self.factor < 1:
-            raise ConfigError(f"factor: {self.factor!r} is not a number from 1 up")
+        checks.checked("factor", checks.factor, self.factor)
 
     def delay(self, attempts: int) -> float:
         """Seconds to wait after the attempt of that number (the first is 1)."""
@@ -95,7 +94,7 @@ class Domain:
     """What the server calls itself; ``smtp.`` and the name unless given."""
     port: int = 0
     """The TCP port; 0: one that is free."""
-    users: tuple[str, ...] | None = None
+    users: Sequence[str] | None = None
     """The local parts that exist, postmaster always among them; None: any local part is a mailbox."""
     unreachable: WhenUnreachable = "refuse"
     """A recipient whose domain has no route: ``refuse`` (550 5.1.2), or ``ignore`` (take the mail, only record it)."""
@@ -112,8 +111,8 @@ class Domain:
     have proved who they are. It is called on the servers' thread, and must not wait for anything."""
     auth_required: bool = False
     """Whether mail for the domain itself needs AUTH too."""
-    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Other names: ``{"team@jaku.com": ("obiwan@jaku.com", "vader@deathstar.com")}``."""
+    aliases: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Other names: ``{"team@jaku.com": ["obiwan@jaku.com", "vader@deathstar.com"]}``."""
     quota: int | None = None
     """Octets that a mailbox holds; a mail beyond that is put off with 452 4.2.2. None: no end."""
     greylist: float = 0.0
@@ -143,10 +142,8 @@ class Domain:
             _set(self, "quota", checks.checked("quota", checks.size, self.quota))
         _set(self, "greylist", checks.checked("greylist", checks.seconds, self.greylist))
         checks.checked("bare_newline", checks.one_of(*get_args(BareNewline)), self.bare_newline)
-        if isinstance(self.retry, Mapping):
-            _set(self, "retry", table(Retry, self.retry, "retry"))
-        if isinstance(self.limits, Mapping):
-            _set(self, "limits", table(Limits, self.limits, "limits"))
+        checks.checked("retry", checks.kind(Retry, None), self.retry)
+        checks.checked("limits", checks.kind(Limits), self.limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,15 +219,25 @@ def check_together(domains: Iterable[Domain]) -> None:
             raise ConfigError(f"port: {domain.port} is given to two domains")
 
 
-def table(kind: type[T], values: Mapping[str, Any], name: str = "") -> T:
+_NESTED: Mapping[str, type[Any]] = {"retry": Retry, "limits": Limits}
+
+
+def _is_table(key: str, value: object) -> bool:
+    return key in _NESTED and isinstance(value, Mapping)
+
+
+def table(kind: type[T], values: dict[str, Any], name: str = "") -> T:
     """One of the values above, from a table of its settings. Raises ConfigError naming the key at fault."""
     prefix = f"{name}." if name else ""
     known = [one.name for one in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for key in values:
         if key not in known:
             raise ConfigError(f"{prefix}{key}: unknown; known are {', '.join(known)}")
+    nested: dict[str, Any] = {
+        key: table(_NESTED[key], value, key) for key, value in values.items() if _is_table(key, value)
+    }
     try:
-        return kind(**values)
+        return kind(**values | nested)
     except ConfigError as error:
         raise ConfigError(f"{prefix}{error}") from None
     except TypeError:  # a value that has no default is missing

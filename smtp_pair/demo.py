@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import hashlib
 import heapq
@@ -31,12 +32,13 @@ HERE, ONWARD, NOWHERE = "obiwan@jaku.com", "vader@deathstar.com", "paimon@genshi
 """The recipients of the scripted mail: at home at jaku, at deathstar, and where no route leads."""
 PATIENCE = 10.0
 """Seconds for the copy that is passed on; it takes a few milliseconds."""
-BODY_ROWS = 24
-"""Rows of the mail as the client sends it: its header and its text. The attachments' base64 tells nobody anything."""
+BODY_ROWS = 10
+"""Rows of the mail as the client sends it: its header. The text is seen at the servers, the files on disk."""
 CLIENT = "client"
 
 _HANG = 10
-_TONES: tuple[tuple[str, Tone], ...] = (("reply: ", "faint"), ("accepted: ", "good"), ("refused: ", "bad"))
+_TWICE = ("reply: b", "connect: b", "data: (")  # smtplib also says all of it in "reply: retcode (250); Msg: ..."
+_TONES: tuple[tuple[str, Tone], ...] = (("reply: ", "faint"), ("accepted: ", "good"), ("refused: ", "warning"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ def report(done: Run) -> Iterator[Line]:
     """The run as lines: what happened, the files, the verdict."""
     yield from done.lines
     yield Line("", "")
-    yield Line("", "the files, with the sha256 of what is on disk and of what was sent:", "strong")
+    yield Line("", "The files, with the sha256 of what is on disk and of what was sent:", "strong")
     for written in done.files:
         yield from _file(written)
     yield Line("", "")
@@ -176,23 +178,29 @@ def _in_order(
     """
     answers = [fact for fact in facts if fact.server == first and fact.event in ("received", "refused")]
     conversation = [(moment, [Line(CLIENT, text, _tone(text), hang=6)]) for moment, text in _shortened(said)]
-    acts = [(fact.moment, console.lines(fact, names[first])) for fact in answers]
+    acts = [(fact.moment, console.lines(fact, names[first], brief=True)) for fact in answers]
     for _, lines in heapq.merge(conversation, acts, key=lambda event: event[0]):
         yield from lines
     for fact in facts:
         if fact not in answers:
-            yield from console.lines(fact, names[fact.server])
+            yield from console.lines(fact, names[fact.server], brief=True)
 
 
 def _shortened(said: Sequence[tuple[float, str]]) -> Iterator[tuple[float, str]]:
-    """The conversation with fewer rows of the mail."""
-    row = 0
+    """The conversation without what smtplib says twice, and with the header only of the mail."""
+    rows, hidden = 0, 0
     for moment, text in said:
-        row = row + 1 if text.startswith("      ") else 0
-        if row < BODY_ROWS:
+        rows = rows + 1 if text.startswith("      ") else 0
+        if text.startswith(_TWICE):
+            continue
+        if rows < BODY_ROWS:
             yield moment, text
         elif text.endswith(" more bytes"):
-            yield moment, f"{text}, and {row - BODY_ROWS:,} lines not shown here"
+            counted = int(text.split()[1].replace(",", ""))
+            yield moment, f"      ... {hidden + counted:,} more bytes"
+            hidden = 0
+        else:
+            hidden += len(ast.literal_eval(text.strip()))
 
 
 def _tone(text: str) -> Tone:
@@ -229,7 +237,7 @@ def _file(written: Written) -> Iterator[Line]:
     yield Line(written.actor, f"  on disk  {written.sha256}", "faint", _HANG)
     if written.sent is not None:
         if written.content != written.sha256:
-            yield Line(written.actor, f"  content  {written.content}  without the trace on top", "faint", _HANG)
+            yield Line(written.actor, f"  content  {written.content}  without its trace", "faint", _HANG)
         sent = f"  sent     {written.sent.sha256}  {written.sent.what}: {'equal' if written.equal else 'DIFFERENT'}"
         yield Line(written.actor, sent, "good" if written.equal else "bad", _HANG)
 

@@ -32,6 +32,17 @@ def write_new(path: Path, pieces: Iterable[bytes | memoryview], *, durable: bool
         raise
 
 
+def make_folder(path: Path, *, durable: bool) -> None:
+    """Make a folder, and those above it, where it is missing."""
+    if path.is_dir():
+        return
+    missing = [path, *(parent for parent in path.parents if not parent.exists())]
+    path.mkdir(parents=True, exist_ok=True)
+    if durable:
+        for folder in reversed(missing):
+            sync_folder(folder.parent)
+
+
 def sync_folder(path: Path) -> None:
     """Make the names in a folder durable; where the system can't (Windows), its own promise has to do."""
     try:
@@ -105,7 +116,7 @@ def _give_up(descriptor: int, path: Path) -> None:
 
 
 class AppendFile:
-    """A file that only grows, opened at the first line, an append whole or undone."""
+    """A file of lines that only grows, opened at the first append, an append whole or undone."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -115,7 +126,13 @@ class AppendFile:
         """Append, or raise OSError with the file as it was. Gives the size before, for :meth:`take_back`."""
         if self._descriptor < 0:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(self._path, _APPEND, 0o644)
+            descriptor = os.open(self._path, _APPEND, 0o644)
+            try:
+                _mend(descriptor)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            self._descriptor = descriptor
         before = os.lseek(self._descriptor, 0, os.SEEK_END)
         try:
             _write_all(self._descriptor, octets)
@@ -134,6 +151,21 @@ class AppendFile:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _mend(descriptor: int) -> None:
+    """A last line that an earlier run could not finish goes: it would make one line with the next."""
+    size = end = os.lseek(descriptor, 0, os.SEEK_END)
+    while end > 0:
+        start = max(0, end - 65536)
+        os.lseek(descriptor, start, os.SEEK_SET)
+        piece = os.read(descriptor, end - start)
+        if (newline := piece.rfind(b"\n")) >= 0:
+            end = start + newline + 1
+            break
+        end = start
+    if end < size:
+        os.ftruncate(descriptor, end)
 
 
 def _write_all(descriptor: int, octets: bytes | memoryview) -> None:

@@ -7,6 +7,7 @@ never polls. A wait that ends in vain says what did come and how each near miss 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import threading
 import time
@@ -39,6 +40,10 @@ class Wanted:
                 raise TypeError(f"{name}= takes an address or a pattern such as 'vader@*', not {value!r}")
         if self.to is not None and "@" not in self.to and self.to not in ("*", "postmaster"):
             raise ValueError(f"to={self.to!r} is not an address; did you mean {self.to + '@*'!r}?")
+        if self.sender is not None and "@" not in self.sender and self.sender not in ("*", ""):
+            raise ValueError(
+                f"sender={self.sender!r} is not an address; did you mean {self.sender + '@*'!r}, or '' (the null one)?"
+            )
         if self.subject is not None and not isinstance(self.subject, str | re.Pattern):
             raise TypeError(f"subject= takes a text or a compiled pattern, not {self.subject!r}")
         if self.where is not None and not callable(self.where):
@@ -93,7 +98,8 @@ class Inbox:
             self._came.notify_all()
             listeners = tuple(self._listeners)
         for listener in listeners:
-            listener()
+            with contextlib.suppress(RuntimeError):  # its event loop is closed: nobody waits there any more
+                listener()
 
     @property
     def mails(self) -> list[Mail]:
@@ -110,6 +116,7 @@ class Inbox:
 
     def wait_for(self, wanted: Wanted, count: int, timeout: float) -> list[Mail]:
         """The first ``count`` mails that are wanted. Raises MailNotFound after ``timeout`` seconds."""
+        _check(count)
         deadline = time.monotonic() + timeout
         seen = 0
         found: list[Mail] = []
@@ -128,17 +135,20 @@ class Inbox:
                 return found[:count]
         raise MailNotFound(self._nothing(wanted, count, found, timeout))
 
-    async def wait_for_async(self, wanted: Wanted, count: int, timeout: float) -> list[Mail]:
+    async def wait_for_async(self, wanted: Wanted, count: int, seconds: float) -> list[Mail]:
         """The same without blocking the caller's event loop."""
+        _check(count)
         loop = asyncio.get_running_loop()
         woken = asyncio.Event()
 
         def listener() -> None:
             loop.call_soon_threadsafe(woken.set)
 
-        self._listeners.add(listener)
+        found: list[Mail] = []
+        with self._came:
+            self._listeners.add(listener)
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(seconds):
                 while True:
                     woken.clear()
                     found = self._wanted(self.mails, wanted)
@@ -146,9 +156,10 @@ class Inbox:
                         return found[:count]
                     await woken.wait()
         except TimeoutError:
-            raise MailNotFound(self._nothing(wanted, count, found, timeout)) from None
+            raise MailNotFound(self._nothing(wanted, count, found, seconds)) from None
         finally:
-            self._listeners.discard(listener)
+            with self._came:
+                self._listeners.discard(listener)
 
     def assert_none(self, wanted: Wanted, within: float) -> None:
         """Raises UnexpectedMail if a wanted mail is there, or comes within so many seconds."""
@@ -179,6 +190,11 @@ class Inbox:
                 lines.append(f"  ... and {len(mails) - _SHOWN} more")
         explanation = self._explain()
         return "\n".join([*lines, explanation] if explanation else lines)
+
+
+def _check(count: int) -> None:
+    if count < 1:
+        raise ValueError(f"a wait is for one mail or more, not for {count}; assert_no_mail is for none")
 
 
 def describe(mail: Mail) -> str:

@@ -3,12 +3,16 @@ listens."""
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from smtp_pair import server_msg
 from smtp_pair.disk import AppendFile
 from smtp_pair.facts import Fact
+
+log = logging.getLogger(__name__)
 
 FILE_NAME = "journal.jsonl"
 
@@ -26,13 +30,18 @@ class Journal:
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Tell ``listener`` of each fact from now on, on the loop's thread; call what comes back to stop it."""
         self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+
+        def stop() -> None:
+            with contextlib.suppress(ValueError):  # stopped already
+                self._listeners.remove(listener)
+
+        return stop
 
     def keep(self, fact: Fact) -> None:
         """Write the fact down, for programs and for people. Raises OSError, with nothing written in either place,
         when that can't be done."""
-        before = self._file.append(fact.line())
-        readable = server_msg.entry(fact)
+        line, readable = fact.line(), server_msg.entry(fact)
+        before = self._file.append(line)
         if readable:
             try:
                 self._readable.append(readable)
@@ -41,9 +50,12 @@ class Journal:
                 raise
 
     def tell(self, fact: Fact) -> None:
-        """Tell the listeners."""
+        """Tell the listeners. One that fails holds up neither the others nor the mail."""
         for listener in tuple(self._listeners):
-            listener(fact)
+            try:
+                listener(fact)
+            except Exception:
+                log.exception("a listener failed at %s", fact)
 
     def close(self) -> None:
         """Close the files."""

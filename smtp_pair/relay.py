@@ -7,7 +7,6 @@ at. Whether to try again is the reply's first digit.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 
 from smtp_pair.mail.envelope import Envelope
@@ -15,8 +14,6 @@ from smtp_pair.mail.errors import DeliveryError
 from smtp_pair.mail.reply import Reply
 from smtp_pair.routes import NextHop
 from smtp_pair.smtp_client import Broken, Patience, SmtpClient
-
-log = logging.getLogger(__name__)
 
 AT_ONCE = 10
 """Connections to one next hop at the same time."""
@@ -44,19 +41,18 @@ class Relay:
     async def _send(self, hop: NextHop, lane: _Hop, envelope: Envelope, content: bytes) -> Sequence[Reply]:
         client = lane.take()
         if client is not None:
+            # A kept connection may have been closed by the other side while it was idle: that says nothing about the
+            # mail, and a new connection decides.
             try:
-                replies = await client.send(envelope, content)
-            except Broken as broken:
-                # A kept connection may have been closed by the other side while it was idle: that says nothing
-                # about the mail, and a new connection decides.
-                if not broken.early:
-                    raise
-            else:
-                if client.usable or not all(answer.code == 421 for answer in replies):
-                    lane.give_back(client)
+                replies = await self._over(client, lane, envelope, content)
+                if not all(answer.code == 421 for answer in replies):
                     return replies
-                client.abort()
+            except Broken:
+                pass
         client = await SmtpClient.connect(hop, self._hostname, self._patience)
+        return await self._over(client, lane, envelope, content)
+
+    async def _over(self, client: SmtpClient, lane: _Hop, envelope: Envelope, content: bytes) -> Sequence[Reply]:
         try:
             replies = await client.send(envelope, content)
         except BaseException:

@@ -7,6 +7,7 @@ its loop over commands and its read of DATA are not used, so that there is one s
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import ssl
 from collections import Counter
@@ -25,6 +26,7 @@ from smtp_pair.protocol import LONGEST_LINE, Conversation, Doorkeeper, Expects, 
 log = logging.getLogger(__name__)
 
 _PIECE = 1 << 16
+_LINGER = 1.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Session(SMTP):
         self._heard = 0.0
         self._began = 0.0
         self._busy = False  # a mail is being stored: the time that we take is not the client's
-        self._parting = reply.SHUTTING_DOWN
+        self._parting: Reply | None = reply.SHUTTING_DOWN
 
     # -- what aiosmtpd calls -----------------------------------------------------------------------------------------
 
@@ -134,10 +136,12 @@ class Session(SMTP):
                 self._say(talk.greeting())
                 await self._converse(talk)
             await self._flush()
+            await self._let_it_read()
         except asyncio.CancelledError:
             # Ended from our side, or the connection is lost: in both cases a last word can do no harm.
-            self._say(self._parting)
-            self._write()
+            if self._parting is not None:
+                self._say(self._parting)
+                self._write()
         except OSError:
             pass  # the connection is lost
         except Exception:
@@ -147,6 +151,19 @@ class Session(SMTP):
         finally:
             if self.transport is not None:
                 self._writer.close()
+
+    async def _let_it_read(self) -> None:
+        """Closing with octets unread resets the connection, and the client may lose the reply that says why: so its
+        rest is read away first, for as long as it takes to hang up, or for a moment."""
+        if not self._unread and not self._reader._buffer:  # type: ignore[attr-defined]
+            return
+        self._parting = None
+        if isinstance(self.transport, asyncio.WriteTransport) and self.transport.can_write_eof():
+            self.transport.write_eof()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER):
+                while await self._reader.read(_PIECE):
+                    pass
 
     def _crowded(self) -> bool:
         limits = self._house.rules.limits

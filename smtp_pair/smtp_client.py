@@ -151,8 +151,10 @@ class SmtpClient:
 
     async def _introduce(self, hostname: str) -> None:
         greeting = await self._reply()
-        if greeting.code != 220:
+        if greeting.refused:
             raise DeliveryError(greeting)
+        if greeting.code != 220:
+            raise self._broken(f"it greets with {greeting.code}")
         await self._hello(hostname)
         if self._hop.tls in ("opportunistic", "required"):
             if "STARTTLS" in self.offers:
@@ -172,8 +174,10 @@ class SmtpClient:
                 self.offers[keyword.upper()] = arguments
         elif hello.permanent:
             hello = await self._ask(b"HELO %b\r\n" % hostname.encode())
-        if not hello.accepted:
+        if hello.refused:
             raise DeliveryError(hello)
+        if not hello.accepted:
+            raise self._broken(f"it answers {hello.code} to EHLO")
 
     async def _start_tls(self) -> None:
         go = await self._ask(b"STARTTLS\r\n")
@@ -241,15 +245,18 @@ class SmtpClient:
 
     async def _content(self, answers: list[Reply], content: bytes) -> Reply:
         """The mail itself, if it is wanted; the reply that decides for all recipients that were accepted."""
-        go = answers[-1]
+        *before, go = answers
+        # Whoever is out of step is not believed: to take a 250 to DATA for a yes would lose the mail.
+        if any(not answer.accepted and not answer.refused for answer in before):
+            raise self._broken("its replies are out of step")
         if go.code != 354:
-            if go.accepted:
-                raise self._broken(f"it answered {go.code} to DATA")  # to take that for a yes would lose the mail
-            if answers[0].accepted and not any(answer.code == 421 for answer in answers):
+            if not go.refused:
+                raise self._broken(f"it answers {go.code} to DATA")
+            if before[0].accepted and not any(answer.code == 421 for answer in answers):
                 # whatever the hop thinks of DATA, the transaction must not linger on a kept connection
                 await self._reset()
             return go
-        if not answers[0].accepted or not any(answer.accepted for answer in answers[1:-1]):
+        if not before[0].accepted or not any(answer.accepted for answer in before[1:]):
             # 354 all the same, with nobody to send to: an empty mail is the only way out (RFC 2920 3.1)
             self._writer.write(b".\r\n")
             return await self._reply(self._patience.final)
@@ -263,7 +270,10 @@ class SmtpClient:
                     self._writer.write(view[at : at + _PIECE])
                     await self._writer.drain()
                 self._writer.write(end)
-        return await self._reply(self._patience.final)
+        final = await self._reply(self._patience.final)
+        if not final.accepted and not final.refused:
+            raise self._broken(f"it answers {final.code} to the mail")
+        return final
 
     async def _reset(self) -> None:
         try:

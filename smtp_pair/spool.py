@@ -14,26 +14,28 @@ its envelope with a row for each recipient.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from smtp_pair.clock import Clock, Handle
 from smtp_pair.config import Retry
-from smtp_pair.disk import sync_folder, write_new
+from smtp_pair.disk import make_folder, sync_folder, write_new
 from smtp_pair.mail import reply
 from smtp_pair.mail.address import Address, parse_path
 from smtp_pair.mail.envelope import Envelope, Recipient
 from smtp_pair.mail.reply import Reply
-from smtp_pair.routes import NextHop, Route
+from smtp_pair.routes import NO_MAIL, NextHop, Route
 
 log = logging.getLogger(__name__)
 
 Status = Literal["queued", "forwarded", "failed"]
+_STATUSES: tuple[Status, ...] = get_args(Status)
 Attempt = Callable[[NextHop, Envelope, bytes], Awaitable[Sequence[Reply]]]
 
 
@@ -62,7 +64,6 @@ class Entry:
     content: bytes | None
     """The mail as it is sent on; None once it lies on disk alone."""
     on_disk: bool = False
-    running: set[NextHop] = field(default_factory=set)
 
     def envelope(self, rows: Iterable[Row]) -> Envelope:
         """The envelope for some of the recipients."""
@@ -124,7 +125,10 @@ class Spool:
     def withdraw(self, entry: Entry) -> None:
         """Take a commit back: the mail is refused after all."""
         if entry.on_disk:
-            self._remove(entry)
+            try:
+                self._remove(entry)
+            except OSError:
+                log.exception("spool: %s was refused and could not be removed", entry.id)
 
     def release(self, entry: Entry) -> None:
         """Begin with the first attempts."""
@@ -139,10 +143,13 @@ class Spool:
         for path in sorted(self._directory.glob("*.json")):
             try:
                 entry = _from_json(path.stem, json.loads(path.read_bytes()))
-                if not path.with_suffix(".eml").is_file():
-                    raise FileNotFoundError(path.with_suffix(".eml"))
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                log.error("spool: %s can't be taken up: %r", path, error)
+                if not entry.waiting:  # that run ended before it could tidy up
+                    self._save(entry)
+                    continue
+                if not self._eml(entry).is_file():
+                    raise FileNotFoundError(f"{self._eml(entry)} is missing")
+            except Exception:
+                log.exception("spool: %s can't be taken up", path)
                 continue
             self._entries[entry.id] = entry
             for hop in self._hops(entry.waiting):
@@ -200,18 +207,21 @@ class Spool:
         if not rows:
             return
         try:
-            replies = await self._replies(entry, hop, rows)
+            answered = list(zip(rows, await self._replies(entry, hop, rows), strict=True))
         except Exception:
             # Whatever went wrong here is ours, and no reason to lose a mail or to hold up the others.
             log.exception("spool: attempt of %s failed", entry.id)
-            replies = [reply.OUR_FAULT] * len(rows)
-        outcomes = [self._decide(entry, row, hop, answer) for row, answer in zip(rows, replies, strict=True)]
+            answered = [(row, reply.OUR_FAULT) for row in rows]
+        outcomes = [self._decide(entry, row, hop, answer) for row, answer in answered]
         try:
             self._save(entry)
         except OSError:
             log.exception("spool: the state of %s could not be written", entry.id)
         for outcome in outcomes:
-            self._report(outcome)
+            try:
+                self._report(outcome)
+            except Exception:
+                log.exception("spool: what became of %s could not be told", entry.id)
         waiting = [row for row in rows if row.status == "queued"]
         if waiting:
             self._later(entry, hop, min(row.due for row in waiting))
@@ -220,22 +230,24 @@ class Spool:
 
     async def _replies(self, entry: Entry, hop: NextHop | None, rows: Sequence[Row]) -> Sequence[Reply]:
         if hop is None:
-            return [reply.no_route(row.recipient.address) for row in rows]
+            return [self._no_way(row.recipient.address) for row in rows]
         content = entry.content
         if content is None:
             content = await asyncio.get_running_loop().run_in_executor(None, self._eml(entry).read_bytes)
         return await self._attempt(hop, entry.envelope(rows), content)
 
+    def _no_way(self, address: Address) -> Reply:
+        return reply.no_mail_there(address) if self._route(address) is NO_MAIL else reply.no_route(address)
+
     def _decide(self, entry: Entry, row: Row, hop: NextHop | None, answer: Reply) -> Outcome:
-        now = self._clock.now()
         row.attempts += 1
+        row.due = self._clock.now() + self._retry.delay(row.attempts)
+        if not answer.accepted and not answer.permanent and row.due > entry.accepted + self._retry.expiry:
+            answer = reply.expired(answer)
         row.last = str(answer)
         if answer.accepted:
             row.status = "forwarded"
             return Outcome(entry, row, hop, answer, "forwarded")
-        row.due = now + self._retry.delay(row.attempts)
-        if not answer.permanent and row.due > entry.accepted + self._retry.expiry:
-            answer = reply.expired(answer)
         if answer.permanent:
             row.status = "failed"
             return Outcome(entry, row, hop, answer, "failed")
@@ -252,7 +264,7 @@ class Spool:
     def _write(self, entry: Entry) -> None:
         """The mail first, then its state: a state without a mail would promise what is not there."""
         assert entry.content is not None
-        self._directory.mkdir(parents=True, exist_ok=True)
+        make_folder(self._directory, durable=self._durable)
         write_new(self._eml(entry), [entry.content], durable=self._durable)
         entry.on_disk = True
         try:
@@ -286,13 +298,14 @@ class Spool:
 
     def _set_aside(self, entry: Entry) -> None:
         aside = self._directory / "failed"
-        aside.mkdir(exist_ok=True)
+        make_folder(aside, durable=self._durable)
         for path in (self._eml(entry), self._json(entry)):
-            os.replace(path, aside / path.name)
+            with contextlib.suppress(FileNotFoundError):  # an earlier run came as far as this
+                os.replace(path, aside / path.name)
 
     def _remove(self, entry: Entry) -> None:
-        self._json(entry).unlink(missing_ok=True)
-        self._eml(entry).unlink(missing_ok=True)
+        for ending in ("json", "new", "eml"):
+            (self._directory / f"{entry.id}.{ending}").unlink(missing_ok=True)
         entry.on_disk = False
 
 
@@ -313,13 +326,31 @@ def _to_json(entry: Entry) -> bytes:
 
 
 def _from_json(mail_id: str, state: dict[str, Any]) -> Entry:
-    def address(text: str) -> Address:
-        return parse_path(f"<{text}>", utf8=True)[0]
-
+    """Raises whatever the text of a file that is not ours leads to."""
     rows = [
-        Row(Recipient(address(row["address"]), row["options"]), row["status"], row["attempts"], row["due"], row["last"])
+        Row(
+            Recipient(_address(row["address"]), _texts(row["options"])),
+            _status(row["status"]),
+            int(row["attempts"]),
+            float(row["due"]),
+            str(row["last"]),
+        )
         for row in state["recipients"]
     ]
-    return Entry(
-        mail_id, address(state["sender"]), state["options"], state["accepted"], rows, content=None, on_disk=True
-    )
+    sender, options, accepted = _address(state["sender"]), _texts(state["options"]), float(state["accepted"])
+    return Entry(mail_id, sender, options, accepted, rows, content=None, on_disk=True)
+
+
+def _address(text: str) -> Address:
+    return parse_path(f"<{text}>", utf8=True)[0]
+
+
+def _status(text: str) -> Status:
+    for status in _STATUSES:
+        if text == status:
+            return status
+    raise ValueError(f"{text!r} is no status")
+
+
+def _texts(options: dict[str, str]) -> dict[str, str]:
+    return {str(name): str(value) for name, value in options.items()}

@@ -12,14 +12,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from smtp_pair.disk import remove_quietly, sync_folder, write_new
+from smtp_pair.disk import make_folder, remove_quietly, sync_folder, write_new
 from smtp_pair.mail.attachment import Part, parse
 from smtp_pair.mail.message import Attachment, Mail
 
+_PIECE = 1 << 15
 _PLAIN = re.compile(r"[a-z0-9_=+][a-z0-9_=+.-]{0,63}")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")  # device names on Windows
 _FOREIGN = re.compile(r"[^a-z0-9_=+-]+")
@@ -50,6 +51,7 @@ class Stored:
     files: tuple[Path, ...]
     """Every file and folder made for this mail alone, in the order in which they may be removed."""
     subject: str
+    date: str
     text: str
     attachments: tuple[Attachment, ...]
     defects: tuple[str, ...]
@@ -73,42 +75,54 @@ class Store:
         try:
             parsed = parse(content)
             attachments = self._attachments(mail_id, parsed.attachments, made)
-            path = self._into_mailboxes(mail_id, (trace, content), sorted(set(mailboxes)), made)
+            path = self._into_mailboxes(mail_id, (trace, content), list(dict.fromkeys(mailboxes)), made)
         except BaseException:
             remove_quietly(reversed(made))
             raise
-        return Stored(path, tuple(reversed(made)), parsed.subject, parsed.text, attachments, parsed.defects)
+        return Stored(
+            path, tuple(reversed(made)), parsed.subject, parsed.date, parsed.text, attachments, parsed.defects
+        )
 
     def _attachments(self, mail_id: str, parts: Sequence[Part], made: list[Path]) -> tuple[Attachment, ...]:
         if not parts:
             return ()
         folder = self._directory / "attachments" / mail_id
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(folder.parent, durable=self._durable)
         folder.mkdir()  # it must be new: nothing is ever overwritten
         made.append(folder)
         kept = []
         for number, part in enumerate(parts, 1):
-            content = part.decode()
             path = folder / f"{number}.{ending(part.filename, part.content_type)}"
-            write_new(path, [content], durable=self._durable)
+            kept.append(self._attachment(part, path))
             made.append(path)
-            digest = hashlib.sha256(content).hexdigest()
-            kept.append(
-                Attachment(
-                    part.filename,
-                    part.content_type,
-                    part.encoding,
-                    path,
-                    len(content),
-                    digest,
-                    tuple(part.defects),
-                    path.read_bytes,
-                )
-            )
         if self._durable:
             sync_folder(folder)
             sync_folder(folder.parent)
         return tuple(kept)
+
+    def _attachment(self, part: Part, path: Path) -> Attachment:
+        """Decoded on its way to the disk, so that a big one is never held whole."""
+        decoded = part.decode()
+        digest, size = hashlib.sha256(), 0
+
+        def pieces() -> Iterator[bytes | memoryview]:
+            nonlocal size
+            for piece in _gathered(decoded):
+                digest.update(piece)
+                size += len(piece)
+                yield piece
+
+        write_new(path, pieces(), durable=self._durable)
+        return Attachment(
+            part.filename,
+            part.content_type,
+            part.encoding,
+            path,
+            size,
+            digest.hexdigest(),
+            tuple(decoded.defects),
+            path.read_bytes,
+        )
 
     def _into_mailboxes(
         self, mail_id: str, pieces: Sequence[bytes], mailboxes: Sequence[str], made: list[Path]
@@ -137,11 +151,22 @@ class Store:
         new = folder / "new"
         if not new.is_dir():
             for part in ("tmp", "cur", "new"):
-                (folder / part).mkdir(parents=True, exist_ok=True)
-            if self._durable:
-                for level in (folder, folder.parent, folder.parent.parent):
-                    sync_folder(level)
+                make_folder(folder / part, durable=self._durable)
         return folder
+
+
+def _gathered(pieces: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    """The same octets in pieces that are worth a call of the system."""
+    waiting: list[bytes | memoryview] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= _PIECE:
+            yield waiting[0] if len(waiting) == 1 else b"".join(waiting)
+            waiting.clear()
+            size = 0
+    yield b"".join(waiting)
 
 
 def mailbox_folder(directory: Path, mailbox: str) -> Path:

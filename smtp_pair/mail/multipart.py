@@ -25,7 +25,7 @@ PART_LIMIT = 1000
 
 _BOUNDARY_LIMIT = 990  # octets; with its dashes it must fit a line (RFC 5322 2.1.1)
 _TYPE = re.compile(r"[!#$%&'*+.^_`{|}~0-9a-z-]+/[!#$%&'*+.^_`{|}~0-9a-z-]+")
-_PLAIN = Structured("text/plain", MappingProxyType({}))
+_TEXT = Structured("text/plain", MappingProxyType({}))
 _MESSAGE = Structured("message/rfc822", MappingProxyType({}))
 _UNENCODED = ("", "7bit", "8bit", "binary")
 
@@ -42,17 +42,8 @@ class Leaf:
     """Where its body begins: an offset into the mail."""
     end: int
     alternative: bool
-    """Whether it is one of several forms of the same: a child of multipart/alternative, or the first of such a child."""
+    """Whether it is one of several forms of the same: a part of a multipart/alternative, or the first part of one."""
     defects: list[str]
-
-
-class Split(NamedTuple):
-    """A mail and its leaves."""
-
-    header: Header
-    leaves: list[Leaf]
-    defects: list[str]
-    """What is wrong with the mail's header and its multiparts; each leaf has its own."""
 
 
 class _Delimiter(NamedTuple):
@@ -76,54 +67,147 @@ class _Multipart:
     children: int = 0
 
 
-def split(content: bytes) -> Split:
-    """Find the leaves of a mail, whatever its octets are."""
-    splitter = _Splitter(content)
-    top = header.read(content)
-    splitter.run(top)
-    return Split(top, splitter.leaves, splitter.defects)
+def split(content: bytes, top: Header, defects: list[str]) -> list[Leaf]:
+    """The leaves of a mail with the header ``top``, whatever its octets are. What is wrong with its multiparts goes to
+    ``defects``; each leaf has its own."""
+    return _Splitter(content, defects).run(top)
 
 
 class _Splitter:
-    def __init__(self, content: bytes) -> None:
-        self.leaves: list[Leaf] = []
-        self.defects: list[str] = []
+    """Walks over a mail from delimiter to delimiter; keeps the multiparts that are open, the outermost first."""
+
+    def __init__(self, content: bytes, defects: list[str]) -> None:
         self._content = content
+        self._defects = defects
+        self._leaves: list[Leaf] = []
+        self._leaf: Leaf | None = None
         self._open: list[_Multipart] = []
         self._levels: dict[bytes, int] = {}
         self._needle = b""
-        self._count = 0
+        self._parts = 0
 
-    def run(self, top: Header) -> None:
-        """Walk from delimiter to delimiter."""
-        self.defects += top.defects
-        leaf = self._begin(top, _PLAIN, alternative=False)
-        if leaf is not None:
-            self._end(leaf, len(self._content))
-            return
-        at = top.body - 2  # a delimiter begins with the line end before it
+    def run(self, top: Header) -> list[Leaf]:
+        top = top._replace(defects=())  # told already
+        at = self._begin(top, _TEXT, alternative=False)
         while self._open:
             delimiter = self._next_delimiter(at)
-            end = delimiter.at if delimiter else self._end_of_content()
-            if leaf is not None:
-                self._end(leaf, end)
-                leaf = None
-            self._leave(delimiter.level + 1 if delimiter else 0, end)
             if delimiter is None:
-                break
-            multipart = self._open[delimiter.level]
-            at = delimiter.after - 2
-            if delimiter.closes:
-                if multipart.started:  # else it is a line of the preamble
-                    self._open.pop()
-                    self._look_for_open()
-                continue
-            multipart.started = True
-            if self._delimiter_at(at):
-                continue  # nothing between two delimiters, not even an empty header
-            if self._count >= PART_LIMIT:
-                self.defects.append(f"more than {PART_LIMIT:,} parts: the rest is not looked at")
-                break
-            part = header.read(self._content, delimiter.after)
-            at = part.body - 2
-            leaf = self._begin_part(part, multipart)
+                # The mail's last line end would belong to the delimiter that is missing.
+                self._end(0, len(self._content) - 2 * self._content.endswith(b"\r\n"))
+            else:
+                self._end(delimiter.level + 1, delimiter.at)
+                at = self._pass(delimiter)
+        self._end(0, len(self._content))
+        return self._leaves
+
+    def _begin(self, head: Header, default: Structured, *, alternative: bool) -> int:
+        """Open what has this header. Gives where the next delimiter may begin: with the line end before the body."""
+        self._parts += 1
+        defects = [] if self._delimiter_at(head.body - 2) else list(head.defects)  # a part may be a header alone
+        kind = _type(head.fields, default, defects)
+        leaf = Leaf(head.fields, kind, head.body, len(self._content), alternative, defects)
+        boundary = _boundary(kind)
+        if kind.value.startswith("multipart/"):
+            if not boundary:
+                defects.append("a multipart without a boundary")
+            elif len(self._open) == DEPTH_LIMIT:
+                defects.append(f"multiparts nested deeper than {DEPTH_LIMIT}: left as it is")
+            else:
+                if header.token(head.fields.get(b"content-transfer-encoding"), defects) not in _UNENCODED:
+                    self._defects.append("a multipart in a transfer encoding, which may only be on its parts")
+                self._open.append(_Multipart(leaf, boundary))
+                self._look_for_open()
+                return head.body - 2
+        self._leaf = leaf
+        return head.body - 2
+
+    def _end(self, level: int, at: int) -> None:
+        """End the leaf and the multiparts from this level on, which have all come to an end at an offset."""
+        if self._leaf is not None:
+            self._leaf.end = max(self._leaf.start, at)
+            self._leaves.append(self._leaf)
+            self._leaf = None
+        for multipart in reversed(self._open[level:]):
+            if multipart.started:
+                self._defects.append("a multipart that is not closed")
+            else:
+                multipart.leaf.end = max(multipart.leaf.start, at)
+                multipart.leaf.defects.append("a multipart whose boundary never appears")
+                self._leaves.append(multipart.leaf)
+        if len(self._open) > level:
+            del self._open[level:]
+            self._look_for_open()
+
+    def _pass(self, delimiter: _Delimiter) -> int:
+        """Close the multipart, or open its next part. Gives where the next delimiter may begin."""
+        multipart = self._open[delimiter.level]
+        if delimiter.closes:
+            if multipart.started:  # else it is a line of the preamble
+                self._open.pop()
+                self._look_for_open()
+            return delimiter.after - 2
+        multipart.started = True
+        if self._delimiter_at(delimiter.after - 2):
+            return delimiter.after - 2  # there is nothing between the two, not even a part without a header
+        if self._parts >= PART_LIMIT:
+            self._defects.append(f"more than {PART_LIMIT:,} parts: the rest is not looked at")
+            self._open.clear()
+            return len(self._content)
+        multipart.children += 1
+        parent = multipart.leaf
+        first_of_alternative = parent.alternative and multipart.children == 1
+        return self._begin(
+            header.read(self._content, delimiter.after),
+            _MESSAGE if parent.type.value == "multipart/digest" else _TEXT,
+            alternative=parent.type.value == "multipart/alternative" or first_of_alternative,
+        )
+
+    def _look_for_open(self) -> None:
+        """Prepare for the boundaries that are open now. Of two that are equal, the outer one counts."""
+        self._levels = {multipart.boundary: level for level, multipart in reversed([*enumerate(self._open)])}
+        self._needle = b"\r\n--" + _common_beginning(self._levels) if self._levels else b""
+
+    def _next_delimiter(self, at: int) -> _Delimiter | None:
+        while (at := self._content.find(self._needle, at)) >= 0:
+            delimiter = self._delimiter_at(at)
+            if delimiter is not None:
+                return delimiter
+            at += 2
+        return None
+
+    def _delimiter_at(self, at: int) -> _Delimiter | None:
+        """The delimiter that begins, with the line end before it, at an offset."""
+        if not self._open or not self._content.startswith(self._needle, at):
+            return None
+        end = self._content.find(b"\r\n", at + 2)
+        if end < 0:
+            end = len(self._content)
+        line = self._content[at + 4 : end].rstrip(b" \t")  # RFC 2046 5.1.1: transport padding
+        opens = self._levels.get(line, DEPTH_LIMIT)
+        closes = self._levels.get(line[:-2], DEPTH_LIMIT) if line.endswith(b"--") else DEPTH_LIMIT
+        level = min(opens, closes)  # an inner boundary may be the outer one and two dashes
+        return _Delimiter(at, min(end + 2, len(self._content)), level, closes < opens) if level < DEPTH_LIMIT else None
+
+
+def _type(fields: Mapping[bytes, bytes], default: Structured, defects: list[str]) -> Structured:
+    field = fields.get(b"content-type")
+    if field is None:
+        return default
+    given = header.structured(field, defects)
+    name = _TYPE.match(given.value)
+    if name is None:
+        defects.append("a content type that is none")
+    return Structured(name[0] if name else _TEXT.value, given.parameters)
+
+
+def _boundary(kind: Structured) -> bytes:
+    """What separates the parts; b"" where nothing usable is named."""
+    boundary = kind.parameters.get("boundary", "").rstrip().encode()
+    return boundary if len(boundary) <= _BOUNDARY_LIMIT else b""
+
+
+def _common_beginning(boundaries: Collection[bytes]) -> bytes:
+    first, last = min(boundaries), max(boundaries)
+    while not last.startswith(first):
+        first = first[:-1]
+    return first

@@ -48,6 +48,11 @@ class Reply:
         """5xx: give up."""
         return self.code >= 500
 
+    @property
+    def refused(self) -> bool:
+        """4xx or 5xx: not done."""
+        return self.code >= 400
+
     def __str__(self) -> str:
         return " ".join(part for part in (str(self.code), self.enhanced, self.text) if part)
 

@@ -23,17 +23,15 @@ def labels(domains: Sequence[str]) -> dict[str, str]:
     return {domain: name if found.count(domain_key(name)) == 1 else domain for domain, name in short.items()}
 
 
-def lines(fact: Fact, actor: str) -> list[Line]:
-    """The lines for a fact of the server called ``actor``."""
+def lines(fact: Fact, actor: str, *, brief: bool = False) -> list[Line]:
+    """The lines for a fact of the server called ``actor``; ``brief`` leaves the attachments' files and digests out."""
     if fact.event == "received":
-        return list(_received(fact, actor))
-    tone, text = _attempt(fact) if "next_hop" in fact.data else _refusal(fact)
+        return list(_received(fact, actor, brief))
+    if fact.event == "refused":
+        who = f"{fact.data['recipient']} from <{fact.data['sender']}>"
+        return [Line(actor, f"refused   {who}: {_reply(fact.data)}", "warning", hang=_KEY)]
+    tone, text = _attempt(fact)
     return [Line(actor, text, tone, hang=_KEY)]
-
-
-def _refusal(fact: Fact) -> tuple[Tone, str]:
-    data = fact.data
-    return "bad", f"{fact.event:<9} {data['recipient']} from <{data['sender']}>: {_reply(data)}"
 
 
 def _attempt(fact: Fact) -> tuple[Tone, str]:
@@ -47,9 +45,9 @@ def _attempt(fact: Fact) -> tuple[Tone, str]:
     return "good" if fact.event == "forwarded" else "bad", f"{fact.event:<9} {said}{attempt}"
 
 
-def _received(fact: Fact, actor: str) -> Iterator[Line]:
+def _received(fact: Fact, actor: str, brief: bool) -> Iterator[Line]:
     def line(key: str, value: str, tone: Tone = "plain") -> Line:
-        return Line(actor, f"  {key:<{_KEY - 2}}{value}", tone, hang=_KEY + 2)
+        return Line(actor, f"  {key:<{_KEY - 2}}{value}", tone, hang=_KEY)
 
     data = fact.data
     yield Line(actor, f"received  a mail from <{data['sender']}>, {data['size']:,} octets: {fact.mail}", "strong", _KEY)
@@ -58,7 +56,11 @@ def _received(fact: Fact, actor: str) -> Iterator[Line]:
     yield line("title", str(data["title"]) or "(none)")
     yield from (line(key, text) for key, text in _text(data["text"]))
     for attachment in data["attachments"]:
-        yield from (line(key, text, tone) for key, text, tone in _attachment(attachment))
+        name = "(no name)" if attachment["name"] is None else attachment["name"]
+        yield line("file", f"{name}: {attachment['type']}, {attachment['encoding']}, {attachment['size']:,} octets")
+        if not brief:
+            yield line("", attachment["file"], "faint")
+            yield line("", f"sha256 {attachment['sha256']}", "faint")
     yield from (line("defect", str(defect), "warning") for defect in data["defects"])
 
 
@@ -68,14 +70,6 @@ def _text(text: str) -> Iterator[tuple[str, str]]:
         yield "" if number else "text", text_line
     if len(all_lines) > TEXT_LINES:
         yield "", f"... {len(all_lines) - TEXT_LINES:,} more lines"
-
-
-def _attachment(attachment: Mapping[str, Any]) -> Iterator[tuple[str, str, Tone]]:
-    name = "(no name)" if attachment["name"] is None else str(attachment["name"])
-    kind = f"{attachment['type']}, {attachment['encoding']}, {attachment['size']:,} octets"
-    yield "file", f"{name}: {kind}", "plain"
-    yield "", attachment["file"], "faint"
-    yield "", f"sha256 {attachment['sha256']}", "faint"
 
 
 def _reply(data: Mapping[str, Any]) -> str:

@@ -51,7 +51,9 @@ def test_a_stream_that_cannot_show_the_bar_gets_another() -> None:
 
 def test_colours_are_the_actors_and_the_tones() -> None:
     """The label has the actor's colour and the text that of its tone; both end where they end."""
-    assert written(Line("jaku", "a", "bad"), colour=True) == "\x1b[36mjaku     \x1b[0m \x1b[2m│\x1b[0m \x1b[31ma\x1b[0m\n"
+    assert (
+        written(Line("jaku", "a", "bad"), colour=True) == "\x1b[36mjaku     \x1b[0m \x1b[2m│\x1b[0m \x1b[31ma\x1b[0m\n"
+    )
     labels = [written(Line(actor, "a"), colour=True)[:5] for actor in ACTORS]
     assert len(set(labels)) == 3
 
@@ -131,7 +133,7 @@ def pseudo_terminal() -> Iterator[int]:
 
 
 def test_the_width_is_the_terminals(pseudo_terminal: int) -> None:
-    """It is asked for at each write, so a window that was widened is used; a terminal that does not say is not folded."""
+    """It is asked for at each write, so that a window may grow; a terminal that does not say is not folded."""
     termios = pytest.importorskip("termios")
     with open(pseudo_terminal, "w", encoding="utf-8", closefd=False) as stream:
         assert columns(stream) is None
