@@ -11,14 +11,17 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from smtp_pair import record
 from smtp_pair.aliases import Aliases
 from smtp_pair.clock import Clock
 from smtp_pair.disk import remove_quietly
+from smtp_pair.entry import Entry, Outcome, Row
 from smtp_pair.facts import Fact
 from smtp_pair.inbox import Inbox
 from smtp_pair.journal import Journal
@@ -31,14 +34,13 @@ from smtp_pair.mail.reply import Reply
 from smtp_pair.quota import Quota
 from smtp_pair.routes import LOCAL, NextHop, Routes
 from smtp_pair.session import Receipt
-from smtp_pair.spool import Entry, Row, Spool
+from smtp_pair.spool import Spool
 from smtp_pair.store import Store, Stored
 
 log = logging.getLogger(__name__)
 
 BIG = 256 << 10
 """Octets from which on a mail is stored in a worker thread: decoding it would hold up every other session."""
-_TEXT_KEPT = 64 << 10
 _NO_SPACE = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
@@ -67,19 +69,15 @@ class Incoming:
     here: tuple[Way, ...]
     onward: tuple[Way, ...]
     nowhere: tuple[Way, ...]
+    entry: Entry | None
+    """What the spool is to hold: the mail with a row for each recipient in ``onward``."""
+    queued_for_room: int
+    """How many of ``onward`` are recipients here whose mailbox is full."""
 
     @property
     def mailboxes(self) -> list[str]:
         """The mailboxes on this server, each once."""
         return list(dict.fromkeys(recipient.address.mailbox for recipient, _ in self.here))
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What is on disk of it."""
-
-    stored: Stored | None
-    entry: Entry | None
 
 
 class Acceptance:
@@ -100,6 +98,7 @@ class Acceptance:
         clock: Clock,
         ids: Ids,
         durable: bool,
+        bounces: bool,
     ) -> None:
         self._hostname = hostname
         self._directory = directory
@@ -113,6 +112,7 @@ class Acceptance:
         self._clock = clock
         self._ids = ids
         self._durable = durable
+        self._bounces = bounces
         self._under_way: set[asyncio.Task[Receipt]] = set()
 
     def accept(self, envelope: Envelope, content: bytes, origin: Origin) -> Receipt | asyncio.Future[Receipt]:
@@ -121,15 +121,17 @@ class Acceptance:
             if trace.hops(content) >= trace.HOP_LIMIT:
                 return Receipt(reply.TOO_MANY_HOPS, _nothing)
             incoming = self._sort(envelope, content, origin)
-            full = self._reserve(incoming)
-            if full is not None:
-                return Receipt(full, _nothing)
+            if not incoming.here and not incoming.nowhere and incoming.queued_for_room == len(incoming.onward):
+                # All mailboxes are full. Where others still get the mail, these wait in the spool (C43).
+                return Receipt(reply.mailbox_full(incoming.onward[0][0].address), _nothing)
+            if self._quota is not None:
+                self._quota.take(incoming.mailboxes, len(content))
             if self._durable or len(content) > BIG:
-                task = asyncio.get_running_loop().create_task(self._accept_in_thread(incoming))
+                task = asyncio.get_running_loop().create_task(self._accept_by_and_by(incoming))
                 self._under_way.add(task)
                 task.add_done_callback(self._under_way.discard)
                 return task
-            return self._finish(incoming, self._keep(incoming))
+            return self._finish(incoming, self._store_here(incoming))  # in fast mode committing costs nothing yet
         except Exception as error:
             log.exception("%s could not take a mail", self._hostname)
             return _refusal(error)
@@ -141,13 +143,46 @@ class Acceptance:
             await asyncio.gather(*self._under_way)
         return waited
 
-    async def _accept_in_thread(self, incoming: Incoming) -> Receipt:
+    async def _accept_by_and_by(self, incoming: Incoming) -> Receipt:
+        stored: Stored | None = None
+        committed = False
         try:
-            kept = await asyncio.get_running_loop().run_in_executor(None, self._keep, incoming)
-            return self._finish(incoming, kept)
+            stored = await asyncio.get_running_loop().run_in_executor(None, self._store_here, incoming)
+            if incoming.entry is not None:
+                await self._spool.commit(incoming.entry)
+                committed = True
+            return self._finish(incoming, stored)
         except Exception as error:
             log.exception("%s could not take a mail", self._hostname)
+            remove_quietly(stored.files if stored is not None else ())
+            if committed and incoming.entry is not None:
+                await self._spool.withdraw(incoming.entry)
             return _refusal(error)
+
+    async def deliver(self, entry: Entry, rows: Sequence[Row], content: bytes) -> list[Reply]:
+        """Put a spooled mail into mailboxes of this server; a reply for each of the rows."""
+        envelope = entry.envelope(rows)
+        answers: list[Reply] = []
+        room = [row for row in rows if self._has_room(row.recipient.address, len(content))]
+        if room:
+            addresses = tuple(row.recipient.address for row in room)
+            head = trace.return_path(entry.sender)
+            mailboxes = [address.mailbox for address in addresses]
+            try:
+                stored = await asyncio.get_running_loop().run_in_executor(
+                    None, self._store.deliver, entry.id, head, content, mailboxes
+                )
+            except OSError as error:
+                log.exception("%s could not deliver %s", self._hostname, entry.id)
+                return [_refusal(error).reply] * len(rows)
+            if self._quota is not None:
+                self._quota.take(mailboxes, len(content))
+            self._inbox.put(self._mail(entry.id, self._clock.now(), envelope, addresses, addresses, stored))
+            self._inbox.wake()
+        for row in rows:
+            address = row.recipient.address
+            answers.append(reply.stored(entry.id) if row in room else reply.mailbox_full(address))
+        return answers
 
     def _sort(self, envelope: Envelope, content: bytes, origin: Origin) -> Incoming:
         moment = self._clock.now()
@@ -157,76 +192,78 @@ class Acceptance:
         nowhere: list[Way] = []
         for way in self._aliases.expand(envelope.forward_paths):
             route = self._routes.route(way[0].address)
-            aliased = way[0].address != way[1]
             # An alias that leads nowhere was accepted with its other targets: the spool fails it by itself.
-            onto = here if route is LOCAL else onward if isinstance(route, NextHop) or aliased else nowhere
+            failing = route is not LOCAL and (self._bounces or way[0].address != way[1])
+            onto = here if route is LOCAL else onward if isinstance(route, NextHop) or failing else nowhere
             onto.append(way)
+        full = [way for way in here if not self._has_room(way[0].address, len(content))]
         received = trace.received(self._hostname, mail_id, envelope, origin, moment)
+        rows = [Row(recipient, due=moment) for recipient, _ in (*onward, *full)]
+        entry = Entry(mail_id, envelope.sender, envelope.options, moment, rows, received + content) if rows else None
+        here = [way for way in here if way not in full]
         return Incoming(
-            mail_id, moment, envelope, origin, content, received, tuple(here), tuple(onward), tuple(nowhere)
+            mail_id, moment, envelope, origin, content, received, tuple(here), (*onward, *full), tuple(nowhere), entry, len(full)
         )
 
-    def _reserve(self, mail: Incoming) -> Reply | None:
-        """Count the mail against its mailboxes. A reply: one of them is full, and none gets it, for all recipients
-        share the answer; the client tries again, and is told at RCPT which one."""
-        if self._quota is None:
-            return None
-        for recipient, _ in mail.here:
-            if not self._quota.has_room(recipient.address.mailbox, len(mail.content)):
-                return reply.mailbox_full(recipient.address)
-        self._quota.take(mail.mailboxes, len(mail.content))
-        return None
+    def _has_room(self, address: Address, octets: int) -> bool:
+        return self._quota is None or self._quota.has_room(address.mailbox, octets)
 
     # -- the disk: in any thread -----------------------------------------------------------------------------------
 
-    def _keep(self, mail: Incoming) -> Kept:
-        stored = None
-        if mail.here:
-            head = trace.return_path(mail.envelope.sender) + mail.received
-            stored = self._store.deliver(mail.id, head, mail.content, mail.mailboxes)
-        entry = None
-        if mail.onward:
-            rows = [Row(recipient) for recipient, _ in mail.onward]
-            whole = mail.received + mail.content
-            entry = Entry(mail.id, mail.envelope.sender, mail.envelope.options, mail.moment, rows, whole)
-            try:
-                self._spool.commit(entry)
-            except BaseException:
-                remove_quietly(stored.files if stored else ())
-                raise
-        return Kept(stored, entry)
+    def _store_here(self, mail: Incoming) -> Stored | None:
+        if not mail.here:
+            return None
+        head = trace.return_path(mail.envelope.sender) + mail.received
+        return self._store.deliver(mail.id, head, mail.content, mail.mailboxes)
 
     # -- the record, and what follows: on the loop's thread ----------------------------------------------------------
 
-    def _finish(self, mail: Incoming, kept: Kept) -> Receipt:
+    def _finish(self, mail: Incoming, stored: Stored | None) -> Receipt:
         try:
-            fact = self._fact(mail, kept.stored)
+            fact = self._fact(mail, stored)
             self._journal.keep(fact)
         except BaseException:
-            remove_quietly(kept.stored.files if kept.stored else ())
-            if kept.entry is not None:
-                self._spool.withdraw(kept.entry)
+            remove_quietly(stored.files if stored is not None else ())
             raise
-        if kept.stored is not None:
-            self._inbox.put(self._mail(mail, kept.stored))
+        if stored is not None:
+            addresses = tuple(recipient.address for recipient, _ in mail.here)
+            named = tuple(dict.fromkeys(named for _, named in mail.here))
+            self._inbox.put(self._mail(mail.id, mail.moment, mail.envelope, addresses, named, stored))
+        receipt = reply.stored(mail.id)
 
         def announce() -> None:
             self._journal.tell(fact)
-            if kept.stored is not None:
+            if stored is not None:
                 self._inbox.wake()
-            if kept.entry is not None:
-                self._spool.release(kept.entry)
+            if mail.entry is not None:
+                self._spool.release(mail.entry)
+            self._tell_of_success(mail, receipt)
 
-        return Receipt(reply.stored(mail.id), announce)
+        return Receipt(receipt, announce)
 
-    def _mail(self, mail: Incoming, stored: Stored) -> Mail:
+    def _tell_of_success(self, mail: Incoming, receipt: Reply) -> None:
+        """For those senders who asked to be told of what was delivered here (NOTIFY=SUCCESS, RFC 3461 4.1)."""
+        rows = [Row(recipient, "delivered") for recipient, _ in mail.here if "SUCCESS" in Row(recipient).notify]
+        if rows:
+            entry = Entry(mail.id, mail.envelope.sender, mail.envelope.options, mail.moment, rows, None)
+            self._spool.conclude([Outcome(entry, row, LOCAL, receipt, "delivered") for row in rows], mail.content)
+
+    def _mail(
+        self,
+        mail_id: str,
+        moment: float,
+        envelope: Envelope,
+        delivered_to: tuple[Address, ...],
+        addressed_to: tuple[Address, ...],
+        stored: Stored,
+    ) -> Mail:
         return Mail(
-            mail.id,
+            mail_id,
             self._hostname,
-            mail.envelope,
-            tuple(recipient.address for recipient, _ in mail.here),
-            tuple(dict.fromkeys(named for _, named in mail.here)),
-            datetime.fromtimestamp(mail.moment, UTC),
+            envelope,
+            delivered_to,
+            addressed_to,
+            datetime.fromtimestamp(moment, UTC),
             stored.subject,
             stored.text,
             Attachments(stored.attachments),
@@ -238,44 +275,22 @@ class Acceptance:
 
     def _fact(self, mail: Incoming, stored: Stored | None) -> Fact:
         outcomes = [(mail.here, "delivered"), (mail.onward, "queued"), (mail.nowhere, "ignored")]
-        told = stored if stored is not None else heading(mail.content)
-        text = stored.text if stored is not None else ""
-        cut = f"\n[... {len(text) - _TEXT_KEPT:,} more characters in the raw mail]" if len(text) > _TEXT_KEPT else ""
-        data: dict[str, Any] = {
-            "client": f"{mail.origin.helo} [{mail.origin.host}]:{mail.origin.port}",
-            "sender": mail.envelope.sender,
-            "recipients": [
+        return record.received(
+            self._hostname,
+            mail.id,
+            mail.moment,
+            client=f"{mail.origin.helo} [{mail.origin.host}]:{mail.origin.port}",
+            sender=mail.envelope.sender,
+            recipients=(
                 {"address": recipient.address, "outcome": outcome}
                 | ({"alias": named} if named != recipient.address else {})
                 for ways, outcome in outcomes
                 for recipient, named in ways
-            ],
-            "title": told.subject,
-            "date": told.date,
-            "size": len(mail.content),
-            "text": text[:_TEXT_KEPT] + cut,
-            "attachments": self._attachments(stored),
-            "defects": list(stored.defects) if stored is not None else [],
-            "file": self._relative(stored.path) if stored is not None else "",
-        }
-        return Fact("received", mail.moment, self._hostname, mail.id, data)
-
-    def _attachments(self, stored: Stored | None) -> list[dict[str, Any]]:
-        return [
-            {
-                "name": attachment.filename,
-                "type": attachment.content_type,
-                "encoding": attachment.encoding,
-                "size": attachment.size,
-                "sha256": attachment.sha256,
-                "file": self._relative(attachment.path),
-                "defects": list(attachment.defects),
-            }
-            for attachment in (stored.attachments if stored is not None else ())
-        ]
-
-    def _relative(self, path: Path) -> str:
-        return path.relative_to(self._directory).as_posix()
+            ),
+            content=mail.content,
+            stored=stored,
+            directory=self._directory,
+        )
 
 
 def _refusal(error: Exception) -> Receipt:

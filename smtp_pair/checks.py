@@ -77,6 +77,12 @@ def factor(value: object) -> float:
     return value
 
 
+def fraction(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1:
+        raise ConfigError(f"{value!r} is not a part of one: from 0 up, below 1")
+    return value
+
+
 def local_parts(value: object) -> tuple[str, ...] | None:
     if value is None:
         return None

@@ -19,7 +19,7 @@ from smtp_pair.routes import NO_MAIL, Destination, NextHop, TlsTowards
 from smtp_pair.sasl import Authenticate
 
 T = TypeVar("T")
-WhenUnreachable = Literal["refuse", "ignore"]
+WhenUnreachable = Literal["refuse", "bounce", "ignore"]
 Tls = Literal["off", "offered", "required", "implicit"]
 BareNewline = Literal["normalise", "reject"]
 Durability = Literal["durable", "fast"]
@@ -32,17 +32,21 @@ def _set(instance: object, name: str, value: object) -> None:
 @dataclass(frozen=True, slots=True)
 class Retry:
     """When a mail that could not be handed on is tried again: after ``first``, then ``factor`` times as long each
-    time, never longer than ``most``; after ``expiry`` it has failed. Seconds."""
+    time, never longer than ``most``; each time up to ``jitter`` of it more or less. After ``warn`` its sender is told
+    that it takes long; after ``expiry`` it has failed. Seconds."""
 
     first: float
     factor: float = 2.0
     most: float = 30 * 60.0
     expiry: float = 5 * 86400.0
+    warn: float = 4 * 3600.0
+    jitter: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("first", "most", "expiry"):
+        for name in ("first", "most", "expiry", "warn"):
             _set(self, name, checks.checked(name, checks.seconds, getattr(self, name)))
         checks.checked("factor", checks.factor, self.factor)
+        checks.checked("jitter", checks.fraction, self.jitter)
 
     def delay(self, attempts: int) -> float:
         """Seconds to wait after the attempt of that number (the first is 1)."""
@@ -97,7 +101,8 @@ class Domain:
     users: Sequence[str] | None = None
     """The local parts that exist, postmaster always among them; None: any local part is a mailbox."""
     unreachable: WhenUnreachable = "refuse"
-    """A recipient whose domain has no route: ``refuse`` (550 5.1.2), or ``ignore`` (take the mail, only record it)."""
+    """A recipient whose domain has no route: ``refuse`` (550 5.1.2), ``bounce`` (take the mail, then tell its
+    sender), or ``ignore`` (take the mail, only record it)."""
     size: int = 32 << 20
     """The largest mail, in octets (RFC 1870)."""
     durability: Durability | None = None

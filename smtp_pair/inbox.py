@@ -76,6 +76,25 @@ class Wanted:
         return " with " + ", ".join(parts) if parts else ""
 
 
+@dataclass(frozen=True, slots=True)
+class WantedStatus:
+    """What a test wants a notification to say."""
+
+    recipient: str | None
+    action: str
+    status: str | None
+
+    def describes(self, mail: Mail) -> bool:
+        """Whether the mail is a notification that says so."""
+        told = mail.delivery_status
+        return told is not None and any(
+            one.action == self.action
+            and self.status in (None, one.status)
+            and (self.recipient is None or _pattern(self.recipient).fullmatch(one.recipient) is not None)
+            for one in told.recipients
+        )
+
+
 class Inbox:
     """What one server has delivered."""
 

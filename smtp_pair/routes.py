@@ -13,6 +13,9 @@ from smtp_pair.mail.address import Address, domain_key
 class Local:
     """The domain is the server's own."""
 
+    def __str__(self) -> str:
+        return "the mailbox"
+
 
 TlsTowards = Literal["off", "opportunistic", "required", "implicit"]
 
@@ -41,10 +44,16 @@ class NextHop:
 class NoMail:
     """The domain says that it takes no mail: a null MX (RFC 7505)."""
 
+    def __str__(self) -> str:
+        return "a domain that takes no mail"
+
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
     """Nothing is known about how to reach the domain."""
+
+    def __str__(self) -> str:
+        return "no route"
 
 
 Destination = NextHop | NoMail

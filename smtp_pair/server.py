@@ -9,19 +9,20 @@ import asyncio
 import logging
 import re
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smtp_pair import background
+from smtp_pair import background, record
 from smtp_pair.acceptance import Acceptance, Ids
 from smtp_pair.aliases import Aliases
 from smtp_pair.clock import Clock
 from smtp_pair.config import Domain
 from smtp_pair.disk import lock
+from smtp_pair.entry import Entry, Outcome, Row, Waiting
 from smtp_pair.facts import Fact
 from smtp_pair.greylist import Greylist
-from smtp_pair.inbox import Inbox, Wanted, Where
+from smtp_pair.inbox import Inbox, Wanted, WantedStatus, Where
 from smtp_pair.journal import Journal, Listener
 from smtp_pair.listener import listen
 from smtp_pair.mail import reply
@@ -29,14 +30,15 @@ from smtp_pair.mail.address import Address, domain_key
 from smtp_pair.mail.errors import NotRunning, StartError
 from smtp_pair.mail.message import Mail
 from smtp_pair.mail.reply import Reply
+from smtp_pair.notifier import Notifier
 from smtp_pair.policy import Policy
 from smtp_pair.protocol import Rules
 from smtp_pair.quota import Quota
 from smtp_pair.relay import Relay
-from smtp_pair.routes import Destination, NextHop, Routes
+from smtp_pair.routes import Destination, Local, NextHop, NoMail, Route, Routes, Unreachable
 from smtp_pair.sasl import MECHANISMS, PASSWORD_MECHANISMS, passwords
 from smtp_pair.session import House, Session
-from smtp_pair.spool import Outcome, Spool
+from smtp_pair.spool import Spool
 from smtp_pair.store import Store, remove
 from smtp_pair.tls import server_context
 
@@ -48,7 +50,9 @@ Subject = str | re.Pattern[str] | None
 class Server:
     """One mail server. A :class:`~smtp_pair.network.Network` makes, starts and stops it."""
 
-    def __init__(self, config: Domain, directory: Path, *, bind: str, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, config: Domain, directory: Path, *, bind: str, clock: Clock, ids: Ids, random: Callable[[], float]
+    ) -> None:
         if config.retry is None or config.durability is None:
             raise ValueError("a server is told by its network how patient and how durable it is")
         self.config = config
@@ -58,6 +62,7 @@ class Server:
         self._bind = bind
         self._clock = clock
         self._ids = ids
+        self._random = random
         self._retry = config.retry
         self._durable = config.durability == "durable"
         self._sockets: list[socket.socket] = []
@@ -151,6 +156,30 @@ class Server:
         """As :meth:`wait_for`, without blocking the event loop of the test."""
         found = await self._inbox.wait_for_async(Wanted(to, sender, subject, where, after), 1, timeout)
         return found[0]
+
+    def wait_for_bounce(
+        self,
+        recipient: str | None = None,
+        *,
+        action: str = "failed",
+        status: str | None = None,
+        to: str | None = None,
+        after: Mail | None = None,
+        timeout: float = 5.0,
+    ) -> Mail:
+        """The first notification to a sender whose mailbox is here, as :meth:`wait_for`; what it says is its
+        ``delivery_status``.
+
+        ``recipient`` is whom it tells of (with ``*`` as a wildcard), ``action`` what became of that one (``failed``,
+        ``delayed``, ``delivered``, ``relayed``), ``status`` the enhanced code (``5.1.1``). RFC 3464.
+        """
+        wanted = WantedStatus(recipient, action, status)
+        return self.wait_for(to=to, where=wanted.describes, after=after, timeout=timeout)
+
+    @property
+    def queue(self) -> list[Waiting]:
+        """What waits here for a next hop or for room in a mailbox, oldest mail first; a copy."""
+        return self._running.spool.waiting if self._running is not None else []
 
     def assert_no_mail(
         self,
@@ -250,9 +279,8 @@ class Server:
         if running is None:
             return f"{self.hostname} is not running."
         waiting = [
-            f"  - <{row.recipient.address}> ({entry.id}), {row.attempts} attempts, last: {row.last or 'under way'}"
-            for entry in running.spool.waiting
-            for row in entry.waiting
+            f"  - <{one.recipient}> ({one.mail}), {one.attempts} attempts, last: {one.last or 'under way'}"
+            for one in running.spool.waiting
         ]
         return "\n".join(["It has mail in its own queue:", *waiting]) if waiting else ""
 
@@ -264,6 +292,7 @@ class _Running:
         config, directory, journal = server.config, server.directory, server._journal
         self._loop = loop
         self._hostname = config.hostname
+        self._directory = directory
         self._journal = journal
         self._clock = server._clock
         self._relay = Relay(config.hostname)
@@ -288,8 +317,13 @@ class _Running:
             server._clock,
             durable=server._durable,
             route=routes.route,
-            attempt=self._relay.attempt,
+            attempt=self._attempt,
             report=self._report,
+            notifier=Notifier(
+                config.hostname, server._retry, server._clock, server._ids, passes_on=self._relay.passes_on_dsn
+            ),
+            announce=self._announce,
+            random=server._random,
         )
         self._acceptance = Acceptance(
             config.hostname,
@@ -304,6 +338,7 @@ class _Running:
             clock=server._clock,
             ids=server._ids,
             durable=server._durable,
+            bounces=config.unreachable == "bounce",
         )
         self._house = House(_rules(config), policy, self._acceptance.accept, self._refused, self._tls)
         self._opening: asyncio.Task[list[asyncio.Server]] | None = None
@@ -313,7 +348,7 @@ class _Running:
 
     async def _open(self, sockets: list[socket.socket]) -> list[asyncio.Server]:
         tls = self._tls if self._implicit else None
-        self.spool.load()
+        await self.spool.load()
         return [await self._loop.create_server(self._session, sock=sock, backlog=1024, ssl=tls) for sock in sockets]
 
     def _session(self) -> Session:
@@ -338,10 +373,39 @@ class _Running:
         while self._house.sessions:  # transports close at the loop's next turn
             await asyncio.sleep(0)
 
+    async def _attempt(self, route: Route, entry: Entry, rows: Sequence[Row], content: bytes) -> Sequence[Reply]:
+        """Hand a spooled mail on, whichever way its recipients' domain lies now."""
+        match route:
+            case NextHop():
+                return await self._relay.attempt(route, entry.envelope(rows), content)
+            case Local():
+                return await self._acceptance.deliver(entry, rows, content)
+            case NoMail():
+                return [reply.no_mail_there(row.recipient.address) for row in rows]
+            case Unreachable():
+                return [reply.no_route(row.recipient.address) for row in rows]
+
+    def _announce(self, notification: Entry) -> None:
+        """A notification is a mail that this server has taken over, from itself."""
+        recipients = [{"address": row.recipient.address, "outcome": "queued"} for row in notification.rows]
+        self._tell(
+            record.received(
+                self._hostname,
+                notification.id,
+                notification.accepted,
+                client="this server itself",
+                sender=notification.sender,
+                recipients=recipients,
+                content=notification.content or b"",
+                stored=None,
+                directory=self._directory,
+            )
+        )
+
     def _report(self, outcome: Outcome) -> None:
         data = {
             "recipient": outcome.row.recipient.address,
-            "next_hop": str(outcome.hop) if outcome.hop is not None else "",
+            "next_hop": str(outcome.route),
             "reply": str(outcome.reply),
             "attempts": outcome.row.attempts,
         }

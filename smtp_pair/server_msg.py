@@ -30,7 +30,7 @@ def entry(fact: Fact) -> bytes:
     """What the fact adds to the file; nothing for a recipient that was refused, for then nothing was got."""
     if fact.event == "received":
         return _received(fact).encode()
-    if fact.event in ("forwarded", "deferred", "failed"):
+    if fact.event in ("delivered", "forwarded", "deferred", "failed"):
         return f"{date_time(fact.moment)}  {fact.mail}: {outcome(fact)}\n".encode()
     return b""
 

@@ -1,93 +1,50 @@
-"""Accepted and not finished: mails that wait for a next hop.
+"""Accepted and not finished: mails that wait for a next hop, or for room in a mailbox.
 
-    commit -> attempt -> taken           (2xx: forwarded)
+    commit -> attempt -> done            (2xx: delivered here, or forwarded)
                       -> put off         (4xx or no answer: again after a growing delay, until it expires)
-                      -> failed          (5xx or expired: kept under ``failed/``, recorded)
+                      -> failed          (5xx, or expired: its sender is notified)
 
-Committing is the promise: in durable mode the mail is on disk, file and folder, before the 250, and survives a
-restart. In fast mode it reaches the disk with the first attempt that does not finish it.
+Committing is the promise: in durable mode the mail is on disk, file and folder, and its state in the ledger, before the
+250, and both survive a restart. In fast mode they reach the disk with the first attempt that does not finish the mail.
 
-On disk a mail is two files that an operator can read: ``spool/<id>.eml``, as it is sent on, and ``spool/<id>.json``,
-its envelope with a row for each recipient.
+A notification is a mail like any other. It enters in the same commit in which the recipient it tells of is marked as
+failed, so that a crash can neither lose nor double it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import logging
-import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Protocol
 
+from smtp_pair import ledger
 from smtp_pair.clock import Clock, Handle
 from smtp_pair.config import Retry
 from smtp_pair.disk import make_folder, sync_folder, write_new
+from smtp_pair.entry import Entry, Event, Outcome, Row, Waiting
+from smtp_pair.ledger import Change, Ledger
 from smtp_pair.mail import reply
-from smtp_pair.mail.address import Address, parse_path
-from smtp_pair.mail.envelope import Envelope, Recipient
+from smtp_pair.mail.address import Address
 from smtp_pair.mail.reply import Reply
-from smtp_pair.routes import NO_MAIL, NextHop, Route
+from smtp_pair.routes import LOCAL, Route
 
 log = logging.getLogger(__name__)
 
-Status = Literal["queued", "forwarded", "failed"]
-_STATUSES: tuple[Status, ...] = get_args(Status)
-Attempt = Callable[[NextHop, Envelope, bytes], Awaitable[Sequence[Reply]]]
+Attempt = Callable[[Route, Entry, Sequence[Row], bytes], Awaitable[Sequence[Reply]]]
+"""Try to hand a mail on, once; a reply for each of the rows."""
+_MAILS = "mail"
 
 
-@dataclass(slots=True)
-class Row:
-    """One recipient of a spooled mail."""
+class Notifier(Protocol):
+    """Who writes the notifications that the outcomes of an attempt call for (``notifier.py``)."""
 
-    recipient: Recipient
-    status: Status = "queued"
-    attempts: int = 0
-    due: float = 0.0
-    """When it is tried next, in seconds since the epoch."""
-    last: str = ""
-    """The reply to the last attempt."""
-
-
-@dataclass(slots=True)
-class Entry:
-    """One spooled mail."""
-
-    id: str
-    sender: Address
-    options: Mapping[str, str]
-    accepted: float
-    rows: list[Row]
-    content: bytes | None
-    """The mail as it is sent on; None once it lies on disk alone."""
-    on_disk: bool = False
-
-    def envelope(self, rows: Iterable[Row]) -> Envelope:
-        """The envelope for some of the recipients."""
-        return Envelope(self.sender, tuple(row.recipient for row in rows), self.options)
-
-    @property
-    def waiting(self) -> list[Row]:
-        """The recipients that are neither forwarded nor failed."""
-        return [row for row in self.rows if row.status == "queued"]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What an attempt came to, for one recipient."""
-
-    entry: Entry
-    row: Row
-    hop: NextHop | None
-    reply: Reply
-    event: Literal["forwarded", "deferred", "failed"]
+    def notifications(self, outcomes: Sequence[Outcome], content: bytes) -> list[Entry]: ...
 
 
 class Spool:
-    """The queue of one server. Used on the event loop's thread only, but for :meth:`commit`."""
+    """The queue of one server. Used on the event loop's thread only."""
 
     def __init__(
         self,
@@ -99,6 +56,9 @@ class Spool:
         route: Callable[[Address], Route],
         attempt: Attempt,
         report: Callable[[Outcome], None],
+        notifier: Notifier,
+        announce: Callable[[Entry], None],
+        random: Callable[[], float],
     ) -> None:
         self._directory = directory
         self._retry = retry
@@ -107,54 +67,102 @@ class Spool:
         self._route = route
         self._attempt = attempt
         self._report = report
+        self._notifier = notifier
+        self._announce = announce
+        self._random = random
+        self._ledger = Ledger(directory, self._take_up, durable=durable)
         self._entries: dict[str, Entry] = {}
-        self._timers: dict[tuple[str, NextHop | None], Handle] = {}
+        self._timers: dict[tuple[str, Route], Handle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._attempts: set[asyncio.Future[Sequence[Reply]]] = set()
         self._closed = False
 
-    @property
-    def waiting(self) -> list[Entry]:
-        """What is not finished, oldest first."""
-        return list(self._entries.values())
+    # -- from outside ------------------------------------------------------------------------------------------------
 
-    def commit(self, entry: Entry) -> None:
+    @property
+    def waiting(self) -> list[Waiting]:
+        """What is still to be served, oldest mail first."""
+        return [
+            Waiting(
+                entry.id,
+                row.recipient.address,
+                entry.sender,
+                str(self._route_of(row)),
+                row.attempts,
+                row.due,
+                row.last,
+            )
+            for entry in tuple(self._entries.values())
+            for row in entry.waiting
+        ]
+
+    async def commit(self, entry: Entry) -> None:
         """Make the mail the spool's own. Raises OSError when it can't be kept; then nothing is left of it."""
         if self._durable:
-            self._write(entry)
+            await self._write([entry], ledger.put(entry))
 
-    def withdraw(self, entry: Entry) -> None:
+    async def withdraw(self, entry: Entry) -> None:
         """Take a commit back: the mail is refused after all."""
         if entry.on_disk:
             try:
-                self._remove(entry)
+                await self._remove(entry)
             except OSError:
                 log.exception("spool: %s was refused and could not be removed", entry.id)
 
     def release(self, entry: Entry) -> None:
         """Begin with the first attempts."""
         self._entries[entry.id] = entry
-        for hop in self._hops(entry.waiting):
-            self._start(entry, hop)
+        for route in self._routes(entry.waiting):
+            self._start(entry, route)
 
-    def load(self) -> None:
-        """Take up what an earlier run left. A file that can't be read is left where it is, and told in the log."""
-        if not self._directory.is_dir():
-            return
-        for path in sorted(self._directory.glob("*.json")):
-            try:
-                entry = _from_json(path.stem, json.loads(path.read_bytes()))
-                if not entry.waiting:  # that run ended before it could tidy up
-                    self._save(entry)
-                    continue
-                if not self._eml(entry).is_file():
-                    raise FileNotFoundError(f"{self._eml(entry)} is missing")
-            except Exception:
-                log.exception("spool: %s can't be taken up", path)
-                continue
-            self._entries[entry.id] = entry
-            for hop in self._hops(entry.waiting):
-                due = min(row.due for row in entry.waiting if self._hop(row) == hop)
-                self._later(entry, hop, due)
+    def conclude(self, outcomes: Sequence[Outcome], content: bytes) -> None:
+        """Tell the sender, where he asked for it, of recipients that were served without the spool."""
+        for notification in self._notifier.notifications(outcomes, content):
+            self._task(self._enter(notification))
+
+    async def _enter(self, notification: Entry) -> None:
+        try:
+            await self.commit(notification)
+        except OSError:
+            log.exception("spool: the notification %s could not be kept", notification.id)
+        self._begin(notification)
+
+    def _begin(self, notification: Entry) -> None:
+        self._announce(notification)
+        self.release(notification)
+
+    async def load(self) -> None:
+        """Take up what an earlier run left."""
+        if await self._ledger.load():
+            await asyncio.get_running_loop().run_in_executor(None, self._sweep, set(self._entries))
+
+    def _sweep(self, known: set[str]) -> None:
+        """Remove mails without a state: a crash came before their 250, or after their end."""
+        for path in (self._directory / _MAILS).glob("*.eml"):
+            if path.stem not in known:
+                path.unlink(missing_ok=True)
+
+    async def retry_now(self, mail_id: str = "") -> int:
+        """Try what waits at once: that mail, or all. How many recipients that are."""
+        chosen = [entry for entry in self._entries.values() if mail_id in ("", entry.id)]
+        for entry in chosen:
+            for route in self._routes(entry.waiting):
+                if (entry.id, route) in self._timers:  # else it is being tried already
+                    self._timers[entry.id, route].cancel()
+                    self._start(entry, route)
+        return sum(len(entry.waiting) for entry in chosen)
+
+    async def drop(self, mail_id: str) -> bool:
+        """Forget a mail, without telling anybody; whether there was one that is not just being tried."""
+        entry = self._entries.get(mail_id)
+        if entry is None or any((mail_id, route) not in self._timers for route in self._routes(entry.waiting)):
+            return False
+        for route in self._routes(entry.waiting):
+            self._timers.pop((mail_id, route)).cancel()
+        del self._entries[mail_id]
+        if entry.on_disk:
+            await self._remove(entry)
+        return True
 
     async def close(self) -> None:
         """Stop; what is not finished stays on disk."""
@@ -162,14 +170,15 @@ class Spool:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        for task in self._tasks:
-            task.cancel()
+        for attempt in self._attempts:
+            attempt.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for entry in self._entries.values():
             try:
-                self._save(entry)
+                await self._save(entry)
             except OSError:
                 log.exception("spool: %s could not be kept", entry.id)
+        await self._ledger.close()
 
     async def settled(self) -> bool:
         """Wait until no attempt is under way; whether there was any."""
@@ -180,177 +189,160 @@ class Spool:
 
     # -- attempts --------------------------------------------------------------------------------------------------
 
-    def _hop(self, row: Row) -> NextHop | None:
-        """Where the recipient goes now; None: nowhere (the routes have changed since)."""
-        route = self._route(row.recipient.address)
-        return route if isinstance(route, NextHop) else None
+    def _route_of(self, row: Row) -> Route:
+        return self._route(row.recipient.address)
 
-    def _hops(self, rows: Iterable[Row]) -> list[NextHop | None]:
-        return list(dict.fromkeys(map(self._hop, rows)))
+    def _routes(self, rows: Iterable[Row]) -> list[Route]:
+        return list(dict.fromkeys(map(self._route_of, rows)))
 
-    def _later(self, entry: Entry, hop: NextHop | None, due: float) -> None:
-        key = entry.id, hop
-        if key in self._timers:
-            self._timers[key].cancel()
-        self._timers[key] = self._clock.call_at(due, lambda: self._start(entry, hop))
+    def _take_up(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            if entry.id in self._entries:
+                continue
+            self._entries[entry.id] = entry
+            for route in self._routes(entry.waiting):
+                self._later(entry, route, min(row.due for row in entry.waiting if self._route_of(row) == route))
 
-    def _start(self, entry: Entry, hop: NextHop | None) -> None:
-        self._timers.pop((entry.id, hop), None)
+    def _later(self, entry: Entry, route: Route, due: float) -> None:
+        self._timers[entry.id, route] = self._clock.call_at(due, lambda: self._start(entry, route))
+
+    def _start(self, entry: Entry, route: Route) -> None:
+        self._timers.pop((entry.id, route), None)
+        self._task(self._try(entry, route))
+
+    def _task(self, work: Awaitable[None]) -> None:
         if self._closed:
             return
-        task = asyncio.get_running_loop().create_task(self._try(entry, hop))
+        task = asyncio.ensure_future(work)
+        assert isinstance(task, asyncio.Task)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _try(self, entry: Entry, hop: NextHop | None) -> None:
-        rows = [row for row in entry.waiting if self._hop(row) == hop]
+    async def _try(self, entry: Entry, route: Route) -> None:
+        rows = [row for row in entry.waiting if self._route_of(row) == route]
         if not rows:
             return
+        content = b""
         try:
-            answered = list(zip(rows, await self._replies(entry, hop, rows), strict=True))
+            content = await self._content(entry)
+            replies = await self._replies(entry, route, rows, content)
+        except OSError:
+            log.exception("spool: %s can't be read", entry.id)
+            replies = [reply.OUR_FAULT] * len(rows)
+        if replies is not None:
+            outcomes = [self._decide(entry, row, route, answer) for row, answer in zip(rows, replies, strict=True)]
+            await self._conclude(entry, route, outcomes, content)
+
+    async def _replies(
+        self, entry: Entry, route: Route, rows: Sequence[Row], content: bytes
+    ) -> Sequence[Reply] | None:
+        """What came of an attempt; None: the spool was closed meanwhile. Only the attempt itself is ever cut short, for
+        what a next hop has taken must be written down."""
+        try:
+            attempt = asyncio.ensure_future(self._attempt(route, entry, rows, content))
+            self._attempts.add(attempt)
+            attempt.add_done_callback(self._attempts.discard)
+            return await attempt
+        except asyncio.CancelledError:
+            return None
         except Exception:
             # Whatever went wrong here is ours, and no reason to lose a mail or to hold up the others.
             log.exception("spool: attempt of %s failed", entry.id)
-            answered = [(row, reply.OUR_FAULT) for row in rows]
-        outcomes = [self._decide(entry, row, hop, answer) for row, answer in answered]
+            return [reply.OUR_FAULT] * len(rows)
+
+    async def _content(self, entry: Entry) -> bytes:
+        if entry.content is not None:
+            return entry.content
+        return await asyncio.get_running_loop().run_in_executor(None, self._file(entry).read_bytes)
+
+    async def _conclude(self, entry: Entry, route: Route, outcomes: Sequence[Outcome], content: bytes) -> None:
+        """Write down what came of an attempt, tell it, and see to what follows."""
+        notifications = self._notifier.notifications(outcomes, content)
         try:
-            self._save(entry)
+            await self._save(entry, notifications)
         except OSError:
+            # It goes on in memory, and is written with the next attempt that can be.
             log.exception("spool: the state of %s could not be written", entry.id)
         for outcome in outcomes:
-            try:
-                self._report(outcome)
-            except Exception:
-                log.exception("spool: what became of %s could not be told", entry.id)
-        waiting = [row for row in rows if row.status == "queued"]
-        if waiting:
-            self._later(entry, hop, min(row.due for row in waiting))
-        elif not entry.waiting:
+            self._report(outcome)
+        waiting = [outcome.row for outcome in outcomes if outcome.event == "deferred"]
+        if waiting and not self._closed:
+            self._later(entry, route, min(row.due for row in waiting))
+        if not entry.waiting:
             self._entries.pop(entry.id, None)
+        for notification in notifications:
+            self._begin(notification)
 
-    async def _replies(self, entry: Entry, hop: NextHop | None, rows: Sequence[Row]) -> Sequence[Reply]:
-        if hop is None:
-            return [self._no_way(row.recipient.address) for row in rows]
-        content = entry.content
-        if content is None:
-            content = await asyncio.get_running_loop().run_in_executor(None, self._eml(entry).read_bytes)
-        return await self._attempt(hop, entry.envelope(rows), content)
-
-    def _no_way(self, address: Address) -> Reply:
-        return reply.no_mail_there(address) if self._route(address) is NO_MAIL else reply.no_route(address)
-
-    def _decide(self, entry: Entry, row: Row, hop: NextHop | None, answer: Reply) -> Outcome:
+    def _decide(self, entry: Entry, row: Row, route: Route, answer: Reply) -> Outcome:
+        now = self._clock.now()
         row.attempts += 1
-        row.due = self._clock.now() + self._retry.delay(row.attempts)
-        if not answer.accepted and not answer.permanent and row.due > entry.accepted + self._retry.expiry:
-            answer = reply.expired(answer)
         row.last = str(answer)
+        event: Event = "deferred"
+        expired = False
         if answer.accepted:
-            row.status = "forwarded"
-            return Outcome(entry, row, hop, answer, "forwarded")
-        if answer.permanent:
-            row.status = "failed"
-            return Outcome(entry, row, hop, answer, "failed")
-        return Outcome(entry, row, hop, answer, "deferred")
+            row.status = event = "delivered" if route is LOCAL else "forwarded"
+        else:
+            # A little more or less each time: mails put off together do not come back together.
+            row.due = now + self._retry.delay(row.attempts) * (1 + self._retry.jitter * (2 * self._random() - 1))
+            expired = not answer.permanent and row.due > entry.accepted + self._retry.expiry
+            if answer.permanent or expired:
+                row.status = event = "failed"
+        return Outcome(entry, row, route, reply.expired(answer) if expired else answer, event, expired)
 
     # -- the disk --------------------------------------------------------------------------------------------------
 
-    def _eml(self, entry: Entry) -> Path:
-        return self._directory / f"{entry.id}.eml"
+    def _file(self, entry: Entry) -> Path:
+        return self._directory / _MAILS / f"{entry.id}.eml"
 
-    def _json(self, entry: Entry) -> Path:
-        return self._directory / f"{entry.id}.json"
+    async def _save(self, entry: Entry, notifications: Sequence[Entry] = ()) -> None:
+        """Bring the disk up to what is known, the notifications with it: all of it, or nothing."""
+        async with entry.saving:
+            fresh: list[Entry] = []
+            changes: list[Change] = []
+            if entry.waiting:
+                changes.append(ledger.put(entry))
+                fresh += [] if entry.on_disk else [entry]
+            elif entry.on_disk:
+                changes.append(ledger.drop(entry.id))
+            if self._durable:
+                changes += map(ledger.put, notifications)
+                fresh += notifications
+            if changes:
+                await self._write(fresh, ledger.together(*changes))
+            if entry.waiting:
+                entry.content = None
+            elif entry.on_disk:
+                self._unlink(entry)
 
-    def _write(self, entry: Entry) -> None:
-        """The mail first, then its state: a state without a mail would promise what is not there."""
-        assert entry.content is not None
-        make_folder(self._directory, durable=self._durable)
-        write_new(self._eml(entry), [entry.content], durable=self._durable)
-        entry.on_disk = True
+    async def _write(self, entries: Sequence[Entry], change: Change) -> None:
+        """The mails first, then their state: a state without a mail would promise what is not there."""
+        loop = asyncio.get_running_loop()
         try:
-            self._write_state(entry)
+            for entry in entries:
+                await loop.run_in_executor(None, self._write_mail, entry)
+            await self._ledger.write(change)
         except BaseException:
-            self._remove(entry)
+            for entry in entries:
+                self._unlink(entry)
             raise
+        for entry in entries:
+            entry.on_disk = True
 
-    def _write_state(self, entry: Entry) -> None:
-        fresh = self._directory / f"{entry.id}.new"
-        fresh.unlink(missing_ok=True)
-        write_new(fresh, [_to_json(entry)], durable=self._durable)
-        os.replace(fresh, self._json(entry))
+    def _write_mail(self, entry: Entry) -> None:
+        assert entry.content is not None
+        path = self._file(entry)
+        make_folder(path.parent, durable=self._durable)
+        write_new(path, [entry.content], durable=self._durable)
         if self._durable:
-            sync_folder(self._directory)
+            sync_folder(path.parent)
 
-    def _save(self, entry: Entry) -> None:
-        """Bring the disk up to what is known: finished mails go, failed ones are kept aside."""
-        failed = any(row.status == "failed" for row in entry.rows)
-        if not entry.waiting and not failed:
-            if entry.on_disk:
-                self._remove(entry)
-            return
-        if not entry.on_disk:
-            self._write(entry)
-        else:
-            self._write_state(entry)
-        entry.content = None
-        if not entry.waiting:
-            self._set_aside(entry)
+    async def _remove(self, entry: Entry) -> None:
+        await self._ledger.write(ledger.drop(entry.id))
+        self._unlink(entry)
 
-    def _set_aside(self, entry: Entry) -> None:
-        aside = self._directory / "failed"
-        make_folder(aside, durable=self._durable)
-        for path in (self._eml(entry), self._json(entry)):
-            with contextlib.suppress(FileNotFoundError):  # an earlier run came as far as this
-                os.replace(path, aside / path.name)
-
-    def _remove(self, entry: Entry) -> None:
-        for ending in ("json", "new", "eml"):
-            (self._directory / f"{entry.id}.{ending}").unlink(missing_ok=True)
+    def _unlink(self, entry: Entry) -> None:
+        try:
+            self._file(entry).unlink(missing_ok=True)
+        except OSError:
+            log.exception("spool: %s could not be removed", self._file(entry))
         entry.on_disk = False
-
-
-def _to_json(entry: Entry) -> bytes:
-    rows = [
-        {
-            "address": row.recipient.address,
-            "options": dict(row.recipient.options),
-            "status": row.status,
-            "attempts": row.attempts,
-            "due": row.due,
-            "last": row.last,
-        }
-        for row in entry.rows
-    ]
-    head = {"sender": entry.sender, "options": dict(entry.options), "accepted": entry.accepted, "recipients": rows}
-    return json.dumps(head, indent=1).encode("ascii") + b"\n"
-
-
-def _from_json(mail_id: str, state: dict[str, Any]) -> Entry:
-    """Raises whatever the text of a file that is not ours leads to."""
-    rows = [
-        Row(
-            Recipient(_address(row["address"]), _texts(row["options"])),
-            _status(row["status"]),
-            int(row["attempts"]),
-            float(row["due"]),
-            str(row["last"]),
-        )
-        for row in state["recipients"]
-    ]
-    sender, options, accepted = _address(state["sender"]), _texts(state["options"]), float(state["accepted"])
-    return Entry(mail_id, sender, options, accepted, rows, content=None, on_disk=True)
-
-
-def _address(text: str) -> Address:
-    return parse_path(f"<{text}>", utf8=True)[0]
-
-
-def _status(text: str) -> Status:
-    for status in _STATUSES:
-        if text == status:
-            return status
-    raise ValueError(f"{text!r} is no status")
-
-
-def _texts(options: dict[str, str]) -> dict[str, str]:
-    return {str(name): str(value) for name, value in options.items()}

@@ -12,8 +12,9 @@ from email.parser import BytesParser
 from pathlib import Path
 from typing import overload
 
-from smtp_pair.mail import trace
+from smtp_pair.mail import bounce, trace
 from smtp_pair.mail.address import Address
+from smtp_pair.mail.bounce import DeliveryStatus
 from smtp_pair.mail.envelope import Envelope
 
 
@@ -123,6 +124,11 @@ class Mail:
     def message(self) -> EmailMessage:
         """The mail as the standard library parses it (a new object each time)."""
         return BytesParser(policy=policy.default).parsebytes(self.raw)
+
+    @property
+    def delivery_status(self) -> DeliveryStatus | None:
+        """What the mail says as a delivery status notification (RFC 3464); None where it is none."""
+        return bounce.read(self.raw)
 
     @property
     def sha256(self) -> str:

@@ -273,5 +273,5 @@ def lacks_smtputf8(host: str) -> Reply:
 
 
 def expired(last: Reply) -> Reply:
-    """554 5.4.7: tried for too long. ``last`` is what the last attempt met."""
-    return Reply(554, "5.4.7", f"given up after trying for too long; last: {last}")
+    """451 4.4.7: tried for too long, and given up. ``last`` is what the last attempt met."""
+    return Reply(451, "4.4.7", f"given up after trying for too long; last: {last}")

@@ -1,0 +1,92 @@
+"""What the spool holds: a mail that was accepted and is not finished, with a row for each recipient."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from smtp_pair.mail.address import Address
+from smtp_pair.mail.envelope import Envelope, Recipient
+from smtp_pair.mail.reply import Reply
+from smtp_pair.routes import Route
+
+Status = Literal["queued", "delivered", "forwarded", "failed"]
+Event = Literal["delivered", "forwarded", "deferred", "failed"]
+
+
+@dataclass(slots=True)
+class Row:
+    """One recipient of a spooled mail."""
+
+    recipient: Recipient
+    status: Status = "queued"
+    attempts: int = 0
+    due: float = 0.0
+    """When it is tried next, in seconds since the epoch."""
+    last: str = ""
+    """The reply to the last attempt."""
+    warned: bool = False
+    """Whether its sender was told that it takes long."""
+
+    @property
+    def notify(self) -> frozenset[str]:
+        """What the sender wants to be told (RFC 3461 4.1): some of SUCCESS, FAILURE, DELAY; NEVER is none of them."""
+        wishes = self.recipient.options.get("NOTIFY", "FAILURE,DELAY")
+        return frozenset(wishes.split(",")) - {"NEVER"}
+
+
+@dataclass(slots=True)
+class Entry:
+    """One spooled mail."""
+
+    id: str
+    sender: Address
+    options: Mapping[str, str]
+    accepted: float
+    """When, in seconds since the epoch."""
+    rows: list[Row]
+    content: bytes | None
+    """The mail as it is sent on, this hop's Received field on top; None once it lies on disk alone."""
+    on_disk: bool = False
+    saving: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False, compare=False)
+    """Held while the disk is brought up to date: attempts at several next hops end when they like."""
+
+    def envelope(self, rows: Iterable[Row]) -> Envelope:
+        """The envelope for some of the recipients."""
+        return Envelope(self.sender, tuple(row.recipient for row in rows), self.options)
+
+    @property
+    def waiting(self) -> list[Row]:
+        """The recipients that are not finished."""
+        return [row for row in self.rows if row.status == "queued"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an attempt came to, for one recipient."""
+
+    entry: Entry
+    row: Row
+    route: Route
+    reply: Reply
+    event: Event
+    expired: bool = False
+    """Whether it failed because it was tried for too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One recipient that is still to be served: a line of ``server.queue``."""
+
+    mail: str
+    """The mail's id on this server."""
+    recipient: Address
+    sender: Address
+    next_hop: str
+    attempts: int
+    due: float
+    """When it is tried next, in seconds since the epoch."""
+    last: str
+    """The reply to the last attempt; "" before the first has ended."""
