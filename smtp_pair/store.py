@@ -79,9 +79,13 @@ class Store:
         except BaseException:
             remove_quietly(reversed(made))
             raise
-        return Stored(
-            path, tuple(reversed(made)), parsed.subject, parsed.date, parsed.text, attachments, parsed.defects
-        )
+        theirs = [
+            f"attachment {number}: {defect}"
+            for number, attachment in enumerate(attachments, 1)
+            for defect in attachment.defects
+        ]
+        defects = (*parsed.defects, *theirs)
+        return Stored(path, tuple(reversed(made)), parsed.subject, parsed.date, parsed.text, attachments, defects)
 
     def _attachments(self, mail_id: str, parts: Sequence[Part], made: list[Path]) -> tuple[Attachment, ...]:
         if not parts:
