@@ -100,9 +100,10 @@ def _by_smtplib_sendmail(server: Server, drafts: Sequence[Draft], folder: Path) 
 
 
 def _by_smtplib_send_message(server: Server, drafts: Sequence[Draft], folder: Path) -> list[Answers]:
-    """Sender and recipients are read from the header, as ``send_message`` does when it is given none."""
+    """The recipients are given: reading them from the header, ``email`` loses the quotes of some local parts."""
     with smtplib.SMTP(server.host, server.port, local_hostname=NAME) as client:
-        return [_after(draft, partial(client.send_message, _as_message(draft))) for draft in drafts]
+        sends = [partial(client.send_message, _as_message(draft), *_envelope(draft)) for draft in drafts]
+        return [_after(draft, send) for draft, send in zip(drafts, sends, strict=True)]
 
 
 def _by_aiosmtplib(server: Server, drafts: Sequence[Draft], folder: Path) -> list[Answers]:
@@ -116,7 +117,6 @@ def _by_aiosmtplib(server: Server, drafts: Sequence[Draft], folder: Path) -> lis
 
 async def _after_async(client: aiosmtplib.SMTP, draft: Draft) -> Answers:
     try:
-        # Told the recipients: where it reads them from the header itself, it loses the quotes of a quoted local part.
         refused, _ = await client.send_message(_as_message(draft), recipients=list(draft.envelope_recipients))
     except aiosmtplib.SMTPRecipientsRefused as error:
         return _answers(draft, {each.recipient: (each.code, each.message) for each in error.recipients})

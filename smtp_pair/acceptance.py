@@ -170,7 +170,7 @@ class Acceptance:
             mailboxes = [address.mailbox for address in addresses]
             try:
                 stored = await asyncio.get_running_loop().run_in_executor(
-                    None, self._store.deliver, entry.id, head, content, mailboxes
+                    None, lambda: self._store.deliver(entry.id, head, content, mailboxes, again=True)
                 )
             except OSError as error:
                 log.exception("%s could not deliver %s", self._hostname, entry.id)

@@ -38,10 +38,18 @@ def loop() -> asyncio.AbstractEventLoop:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on the loop and wait for what it gives, from any other thread."""
-    if threading.current_thread() is _thread:
+    try:
+        refuse_own_thread()
+    except RuntimeError:
         work.close()
-        raise RuntimeError("this would wait for itself: it was called from the event loop that serves the servers")
+        raise
     return asyncio.run_coroutine_threadsafe(work, loop()).result()
+
+
+def refuse_own_thread() -> None:
+    """Raise RuntimeError for a caller on the loop's thread: it would wait for what only that thread can do."""
+    if threading.current_thread() is _thread:
+        raise RuntimeError("this would wait for itself: it was called from the event loop that serves the servers")
 
 
 def _run(fresh: asyncio.AbstractEventLoop) -> None:

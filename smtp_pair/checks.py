@@ -13,26 +13,37 @@ R = TypeVar("R")
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _OCTETS = {"b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
-_QUANTITY = re.compile(r"(\d+(?:\.\d+)?) ?([A-Za-z]+)")
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]+)")
 
 
 def seconds(value: object) -> float:
     """A duration: a number of seconds, or a text such as ``"100 ms"``, ``"5 min"``, ``"5 d"``."""
-    return _quantity(value, _SECONDS, "a duration")
+    return _quantity(value, _SECONDS, "a duration", most=10**10)  # three hundred years: dates end some day
+
+
+def some_time(value: object) -> float:
+    """A duration that is not nothing."""
+    duration = seconds(value)
+    if duration <= 0:
+        raise ConfigError(f"{value!r} is no time at all")
+    return duration
 
 
 def octets(value: object) -> int:
     """A size: a number of octets, or a text such as ``"100 MB"`` (10^6) or ``"32 MiB"`` (2^20)."""
-    return int(_quantity(value, _OCTETS, "a size"))
+    return int(_quantity(value, _OCTETS, "a size", most=10**18))
 
 
-def _quantity(value: object, units: Mapping[str, float], what: str) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
-        return value
-    match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
-    if match is None or match[2].lower() not in units:
+def _quantity(value: object, units: Mapping[str, float], what: str, *, most: int) -> float:
+    quantity: float | None = None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        quantity = value
+    elif isinstance(value, str) and (match := _QUANTITY.fullmatch(value)) is not None:
+        unit = units.get(match[2].lower())
+        quantity = float(match[1]) * unit if unit else None
+    if quantity is None or not 0 <= quantity <= most:
         raise ConfigError(f"{value!r} is not {what}: a number, or a text with one of {', '.join(units)}")
-    return float(match[1]) * units[match[2].lower()]
+    return quantity
 
 
 def checked(name: str, check: Callable[[Any], R], value: object) -> R:

@@ -9,6 +9,7 @@ Ctrl-C. ``up`` runs until Ctrl-C or SIGTERM, and ends with 0 then.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
 import sys
@@ -49,6 +50,9 @@ The servers' folders are shown, and then removed if all is well; --data keeps th
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; gives its exit code. Raises SystemExit where argparse has said all: bad usage, --help."""
+    if sys.stdout is None:  # whoever started us has closed it
+        with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+            return main(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a title in any script, on a terminal of any encoding
     command = "smtp-pair"
@@ -59,17 +63,24 @@ def main(argv: Sequence[str] | None = None) -> int:
             code: int = options.run(options)
             return code
         finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            sys.stdout.flush()
     except SmtpPairError as error:
         print(f"{command}: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the output has had enough. What is left of it would be the same error again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # which only says that whoever reads the output has had enough
+            print(f"{command}: {error}", file=sys.stderr)
+        _drop_output()
         return FAILED
+
+
+def _drop_output() -> None:
+    """What is left in the buffer of an output that can't be written would be the same error again at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -43,14 +43,19 @@ class Retry:
     jitter: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("first", "most", "expiry", "warn"):
+        for name in ("first", "most"):
+            _set(self, name, checks.checked(name, checks.some_time, getattr(self, name)))
+        for name in ("expiry", "warn"):
             _set(self, name, checks.checked(name, checks.seconds, getattr(self, name)))
         checks.checked("factor", checks.factor, self.factor)
         checks.checked("jitter", checks.fraction, self.jitter)
 
     def delay(self, attempts: int) -> float:
         """Seconds to wait after the attempt of that number (the first is 1)."""
-        return float(min(self.most, self.first * self.factor ** min(attempts - 1, 64)))
+        try:
+            return float(min(self.most, self.first * self.factor ** (attempts - 1)))
+        except OverflowError:
+            return self.most
 
 
 QUICK_RETRY = Retry(first=0.1, most=5.0)
@@ -84,7 +89,7 @@ class Limits:
         for name in ("connections", "connections_of_one", "commands", "recipients", "errors"):
             checks.checked(name, checks.positive, getattr(self, name))
         for name in ("idle", "session"):
-            _set(self, name, checks.checked(name, checks.seconds, getattr(self, name)))
+            _set(self, name, checks.checked(name, checks.some_time, getattr(self, name)))
         _set(self, "header", checks.checked("header", checks.size, self.header))
 
 
@@ -197,7 +202,7 @@ def _hop_in(table: Mapping[str, object], *, allow_remote: bool) -> NextHop:
 def _host_and_port(text: object) -> NextHop:
     host, _, port = text.rpartition(":") if isinstance(text, str) else ("", "", "")
     host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
+    if not host or not port.isascii() or not port.isdecimal() or not 0 < int(port[:6]) < 65536:
         raise ConfigError(f"{text!r} is not HOST:PORT")
     return NextHop(host, int(port))
 
@@ -214,13 +219,13 @@ def is_loopback(host: str) -> bool:
 
 def check_together(domains: Iterable[Domain]) -> None:
     """Refuse domains that can't run side by side. Raises ConfigError."""
-    seen: dict[tuple[str, object], Domain] = {}
-    for domain in domains:
-        for what, value in (("name", domain_key(domain.name)), ("hostname", domain.hostname.lower())):
-            other = seen.setdefault((what, value), domain)
-            if other is not domain:
+    seen: dict[tuple[str, object], int] = {}
+    for number, domain in enumerate(domains):
+        # One space of names: mail for a host's name goes to that host.
+        for what, value in (("name", domain.name), ("hostname", domain.hostname)):
+            if seen.setdefault(("name", domain_key(value)), number) != number:
                 raise ConfigError(f"{what}: {value!r} is given to two domains")
-        if domain.port and seen.setdefault(("port", domain.port), domain) is not domain:
+        if domain.port and seen.setdefault(("port", domain.port), number) != number:
             raise ConfigError(f"port: {domain.port} is given to two domains")
 
 

@@ -99,7 +99,7 @@ def run(pair: Pair, *, patience: float = PATIENCE) -> Run:
     ]
     problems += [*_outcomes(pair, result, told), *_contents(pair, attached, files)]
     lines = [*_ready(pair, names), *_in_order(said, told, names, pair.jaku.hostname)]
-    return Run((CLIENT, *names.values()), tuple(lines), tuple(files), tuple(problems))
+    return Run((*names.values(), CLIENT), tuple(lines), tuple(files), tuple(problems))
 
 
 def _sent(pair: Pair, mail: Draft, patience: float) -> tuple[list[tuple[float, str]], scripted.Result, list[str]]:
@@ -272,6 +272,9 @@ def _contents(pair: Pair, sent: Sequence[Attachment], files: Sequence[Written]) 
             names, wanted = [each.filename for each in mail.attachments], [each.filename for each in sent]
             if names != wanted:
                 yield f"{server.hostname} found the attachments {names} in the mail; {wanted} were sent"
+            for attachment in mail.attachments:
+                if not attachment.path.is_file():
+                    yield f"{attachment.path.name} is missing at {server.hostname}"
     for written in files:
         if not written.equal:
             yield f"{written.path} at {written.actor} is not what was sent"

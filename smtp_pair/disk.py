@@ -32,6 +32,14 @@ def write_new(path: Path, pieces: Iterable[bytes | memoryview], *, durable: bool
         raise
 
 
+def replace(path: Path, pieces: Iterable[bytes | memoryview], *, durable: bool) -> None:
+    """Write a file that may be there already, whole or cut off by a crash. Raises OSError, and then leaves it as it was."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    write_new(fresh, pieces, durable=durable)
+    os.replace(fresh, path)
+
+
 def make_folder(path: Path, *, durable: bool) -> None:
     """Make a folder, and those above it, where it is missing."""
     if path.is_dir():

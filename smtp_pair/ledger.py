@@ -246,7 +246,8 @@ def _entries(database: sqlite3.Connection) -> list[Entry]:
     entries = []
     for mail in database.execute("SELECT * FROM mail ORDER BY accepted, id"):
         try:
-            entries.append(_entry(*mail, rows.get(mail[0], [])))
+            mail_id, sender, options, accepted = mail
+            entries.append(_entry(mail_id, sender, options, accepted, rows.get(mail_id, [])))
         except (ValueError, TypeError):  # one that can't be read is no reason to leave the others
             log.exception("the queue's mail %s can't be taken up", mail[0])
     return entries

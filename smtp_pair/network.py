@@ -6,23 +6,27 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import errno
 import os
+import random
 import secrets
 import shutil
 import ssl
 import tempfile
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from smtp_pair import background, tls
-from smtp_pair.clock import Clock, SystemClock
-from smtp_pair.config import QUICK_RETRY, Domain, Durability, Retry, check_together, destination, is_loopback
+from smtp_pair import background, checks, tls
+from smtp_pair.clock import Clock, ManualClock, SystemClock
+from smtp_pair.config import PATIENT_RETRY, QUICK_RETRY, Domain, Durability, Retry, check_together, destination, is_loopback
+from smtp_pair.disk import remove_quietly
 from smtp_pair.journal import Listener
 from smtp_pair.mail.address import domain_key
 from smtp_pair.mail.errors import ConfigError, NotRunning, StartError
@@ -53,7 +57,9 @@ class Network:
         directory: Path | str | None = None,
         host: str = "127.0.0.1",
         durability: Durability = "fast",
-        retry: Retry = QUICK_RETRY,
+        retry: Retry | None = None,
+        clock: Literal["system", "manual"] = "system",
+        seed: int | None = None,
         allow_remote: bool = False,
     ) -> None:
         if not domains:
@@ -63,24 +69,30 @@ class Network:
         for config in configs:
             if config.tls != "off":
                 tls.server_context(config.hostname, config.name)  # says now what would be missing at the start
+        if clock not in ("system", "manual"):
+            raise ConfigError(f"clock: {clock!r} is none of system, manual")
+        # Under a manual clock nobody waits for real, so it may as well be as patient as a real server.
+        patience = retry or (PATIENT_RETRY if clock == "manual" else QUICK_RETRY)
         self._configs = [
-            replace(config, durability=config.durability or durability, retry=config.retry or retry)
+            replace(config, durability=config.durability or durability, retry=config.retry or patience)
             for config in configs
         ]
-        self._routes = {
-            domain_key(domain): destination(to, allow_remote=allow_remote) for domain, to in (routes or {}).items()
-        }
+        self._routes = dict(_route(domain, to, allow_remote) for domain, to in (routes or {}).items())
         for config in configs:
             if not is_loopback(host) and config.auth is None:
-                raise ConfigError(f"host: {host!r} can be reached by anyone; {config.name} needs auth, or it relays for all")
+                raise ConfigError(f"host: anyone can reach {host!r}; {config.name} needs auth, or it relays for all")
         self._directory = Path(directory) if directory is not None else None
+        self._temporary = False
         self._remove_folder: Callable[[], object] | None = None
-        self._host = host
-        self._clock: Clock = SystemClock()
+        self._host = host.lower()
+        self._clock: Clock = ManualClock(self._settled) if clock == "manual" else SystemClock()
+        self._random = random.Random(seed)
         self._ids = _Ids()
         self._servers: dict[str, Server] = {}
         self._listeners: list[Listener] = []
+        self._lock = threading.RLock()
         self._running = False
+        self._process = 0
 
     # -- its servers ---------------------------------------------------------------------------------------------------
 
@@ -125,40 +137,51 @@ class Network:
 
     def start(self: N) -> N:
         """Start all servers, or none. Raises StartError, which names the port or folder at fault."""
-        if self._running:
-            return self
-        folder = self._make_folder()
-        if not self._servers:
-            for config in self._configs:
-                server = Server(
-                    config, folder / config.hostname, bind=self._host, clock=self._clock, ids=self._ids
-                )
-                self._servers[config.name] = server
-                for listener in self._listeners:
-                    server.subscribe(listener)
+        with self._lock:
+            if not self._running:
+                self._start()
+        return self
+
+    def _start(self) -> None:
+        made = self._make_folder()
+        servers = self._servers or {config.name: self._server_of(config) for config in self._configs}
         bound: list[Server] = []
         try:
-            for server in self.servers:
+            for server in servers.values():
                 server.bind()
                 bound.append(server)
         except BaseException:
             for server in bound:
                 server.unbind()
+            remove_quietly(made)
             raise
         table = self._routes | {
-            domain_key(name): _hop_to(server) for server in self.servers for name in (server.domain, server.hostname)
+            domain_key(name): _hop_to(server)
+            for server in servers.values()
+            for name in (server.domain, server.hostname)
         }
-        for server in self.servers:
+        for server in servers.values():
             server.open(table)
+        self._servers = servers
+        self._process = os.getpid()
         self._running = True
-        return self
+        atexit.register(self.stop)  # whoever forgets it loses no mail that waits in a queue
+
+    def _server_of(self, config: Domain) -> Server:
+        directory = self.directory / config.hostname
+        server = Server(config, directory, bind=self._host, clock=self._clock, ids=self._ids, random=self._random.random)
+        for listener in self._listeners:
+            server.subscribe(listener)
+        return server
 
     def stop(self) -> None:
-        """Stop all servers. A second stop does nothing."""
-        if not self._running:
-            return
-        self._running = False
-        background.run(self._close())
+        """Stop all servers. A second stop does nothing, nor does one in a forked child, for they run in its parent."""
+        background.refuse_own_thread()
+        with self._lock:
+            if self._running and self._process == os.getpid():
+                background.run(self._close())
+            self._running = False
+            atexit.unregister(self.stop)
 
     async def _close(self) -> None:
         await asyncio.gather(*(server.close() for server in self.servers))
@@ -172,11 +195,21 @@ class Network:
         self.stop()
         if self._remove_folder is not None:
             self._remove_folder()
+            self._remove_folder = None
+
+    # -- time ------------------------------------------------------------------------------------------------------------
+
+    @property
+    def clock(self) -> ManualClock:
+        """The clock that ``clock="manual"`` put in the test's hand. Raises ConfigError for any other network."""
+        if not isinstance(self._clock, ManualClock):
+            raise ConfigError('this network goes by the machine\'s time; start it with clock="manual" to move it')
+        return self._clock
 
     # -- between tests -------------------------------------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Wait until nothing moves: no mail is being accepted, no attempt to pass one on is under way, on any server."""
+        """Wait until nothing moves: on no server is a mail being accepted, or an attempt to pass one on under way."""
         background.run(self._settled())
 
     async def _settled(self) -> None:
@@ -203,17 +236,36 @@ class Network:
 
     # -- the folder ----------------------------------------------------------------------------------------------------
 
-    def _make_folder(self) -> Path:
+    def _make_folder(self) -> list[Path]:
+        """Make the folder that holds the servers' folders. Gives what was made, in the order in which it may go."""
         if self._directory is None:
             self._directory = Path(tempfile.mkdtemp(prefix="smtp-pair-"))
-            self._remove_folder = weakref.finalize(self, shutil.rmtree, self._directory, ignore_errors=True)
+            self._temporary = True
+            made = [self._directory]
+        else:
+            made = [folder for folder in (self._directory, *self._directory.parents) if not folder.exists()]
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
+            self._directory.mkdir(0o700 if self._temporary else 0o777, parents=True, exist_ok=True)
         except OSError as error:
             raise StartError(error.errno, f"{self._directory}: no folder for mail: {error.strerror}") from None
         if not os.access(self._directory, os.W_OK | os.X_OK):
             raise StartError(errno.EACCES, f"{self._directory}: the folder can't be written")
-        return self._directory
+        if self._temporary and self._remove_folder is None:
+            self._remove_folder = weakref.finalize(self, _remove, self._directory, os.getpid())
+        return made
+
+
+def _remove(folder: Path, process: int) -> None:
+    """Remove a temporary folder; not in a forked child, at whose end its parent still needs it."""
+    if os.getpid() == process:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _route(domain: str, to: object, allow_remote: bool) -> tuple[str, Destination]:
+    try:
+        return domain_key(checks.domain_name(domain)), destination(to, allow_remote=allow_remote)
+    except ConfigError as error:
+        raise ConfigError(f"routes: {domain}: {error}") from None
 
 
 def _hop_to(server: Server) -> NextHop:
@@ -242,7 +294,9 @@ class Pair(Network):
         host: str = "127.0.0.1",
         routes: Mapping[str, RouteTo] | None = None,
         durability: Durability = "fast",
-        retry: Retry = QUICK_RETRY,
+        retry: Retry | None = None,
+        clock: Literal["system", "manual"] = "system",
+        seed: int | None = None,
         allow_remote: bool = False,
     ) -> None:
         super().__init__(
@@ -253,6 +307,8 @@ class Pair(Network):
             host=host,
             durability=durability,
             retry=retry,
+            clock=clock,
+            seed=seed,
             allow_remote=allow_remote,
         )
 

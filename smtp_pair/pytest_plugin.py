@@ -28,21 +28,22 @@ if TYPE_CHECKING:
     from smtp_pair.network import Network, Pair
     from smtp_pair.routes import NextHop
 
-    class MailNetwork(Protocol):
-        """What the fixture ``mail_network`` gives."""
 
-        def __call__(
-            self,
-            *domains: Domain | str,
-            routes: Mapping[str, str | NextHop] | None = None,
-            directory: Path | str | None = None,
-            host: str = "127.0.0.1",
-            durability: Durability = "fast",
-            retry: Retry | None = None,
-            allow_remote: bool = False,
-        ) -> Network:
-            """Start a network; it is stopped at the end of the test. The arguments are Network's."""
-            ...
+class MailNetwork(Protocol):
+    """What the fixture ``mail_network`` gives."""
+
+    def __call__(
+        self,
+        *domains: Domain | str,
+        routes: Mapping[str, str | NextHop] | None = None,
+        directory: Path | str | None = None,
+        host: str = "127.0.0.1",
+        durability: Durability = "fast",
+        retry: Retry | None = None,
+        allow_remote: bool = False,
+    ) -> Network:
+        """Start a network; it is stopped at the end of the test. The arguments are Network's."""
+        ...
 
 
 @pytest.fixture(scope="session")

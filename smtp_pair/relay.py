@@ -32,11 +32,21 @@ class Relay:
     async def attempt(self, hop: NextHop, envelope: Envelope, content: bytes) -> Sequence[Reply]:
         """Send the mail to the hop, once. The replies are in the order of the envelope's recipients."""
         lane = self._hops.setdefault(hop, _Hop())
+        failures = lane.failures
         async with lane.room:
+            if lane.failures != failures and lane.failure is not None:
+                # It could not be reached while this mail stood in line, which may be long: that is an answer for all
+                # that stand there, or a hop that never answers would hold each of them up in turn.
+                return [lane.failure] * len(envelope.forward_paths)
             try:
                 return await self._send(hop, lane, envelope, content)
             except DeliveryError as error:
                 return [error.reply] * len(envelope.forward_paths)
+
+    def passes_on_dsn(self, hop: NextHop) -> bool:
+        """Whether the hop, when it was last talked to, offered to notify senders itself (DSN, RFC 3461)."""
+        lane = self._hops.get(hop)
+        return lane is not None and lane.offers_dsn
 
     async def _send(self, hop: NextHop, lane: _Hop, envelope: Envelope, content: bytes) -> Sequence[Reply]:
         client = lane.take()
@@ -49,7 +59,14 @@ class Relay:
                     return replies
             except Broken:
                 pass
-        client = await SmtpClient.connect(hop, self._hostname, self._patience)
+        try:
+            client = await SmtpClient.connect(hop, self._hostname, self._patience)
+        except DeliveryError as error:
+            lane.failures += 1
+            lane.failure = error.reply
+            raise
+        lane.failure = None
+        lane.offers_dsn = "DSN" in client.offers
         return await self._over(client, lane, envelope, content)
 
     async def _over(self, client: SmtpClient, lane: _Hop, envelope: Envelope, content: bytes) -> Sequence[Reply]:
@@ -74,6 +91,11 @@ class _Hop:
 
     def __init__(self) -> None:
         self.room = asyncio.Semaphore(AT_ONCE)
+        self.failures = 0
+        """How often it could not be reached."""
+        self.failure: Reply | None = None
+        """Why, the last time; None once it could."""
+        self.offers_dsn = False
         self._free: list[tuple[SmtpClient, asyncio.TimerHandle]] = []
 
     def take(self) -> SmtpClient | None:

@@ -12,11 +12,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from smtp_pair.disk import make_folder, remove_quietly, sync_folder, write_new
+from smtp_pair.disk import make_folder, remove_quietly, replace, sync_folder, write_new
 from smtp_pair.mail.attachment import Part, parse
 from smtp_pair.mail.message import Attachment, Mail
 
@@ -65,42 +65,54 @@ class Store:
         self._hostname = hostname
         self._durable = durable
 
-    def deliver(self, mail_id: str, trace: bytes, content: bytes, mailboxes: Iterable[str]) -> Stored:
+    def deliver(self, mail_id: str, trace: bytes, content: bytes, mailboxes: Iterable[str], *, again: bool = False) -> Stored:
         """Put the mail into the mailboxes and its attachments beside them.
 
         Raises OSError when anything of it can't be written; then nothing of it is left. A mail whose MIME is broken is
         delivered all the same, its defects told: decoding never decides whether a mail is taken.
+
+        ``again``: an earlier attempt may have brought it here already, all of it or a part, before a crash or to other
+        mailboxes. Then what is missing is added, and no mailbox gets it twice.
         """
         made: list[Path] = []
         try:
             parsed = parse(content)
-            attachments = self._attachments(mail_id, parsed.attachments, made)
-            path = self._into_mailboxes(mail_id, (trace, content), list(dict.fromkeys(mailboxes)), made)
+            attachments = self._attachments(mail_id, parsed.attachments, made, again=again)
+            path = self._into_mailboxes(mail_id, (trace, content), list(dict.fromkeys(mailboxes)), made, again=again)
         except BaseException:
             remove_quietly(reversed(made))
             raise
-        return Stored(
-            path, tuple(reversed(made)), parsed.subject, parsed.date, parsed.text, attachments, parsed.defects
-        )
+        theirs = [
+            f"attachment {number}: {defect}"
+            for number, attachment in enumerate(attachments, 1)
+            for defect in attachment.defects
+        ]
+        defects = (*parsed.defects, *theirs)
+        return Stored(path, tuple(reversed(made)), parsed.subject, parsed.date, parsed.text, attachments, defects)
 
-    def _attachments(self, mail_id: str, parts: Sequence[Part], made: list[Path]) -> tuple[Attachment, ...]:
+    def _attachments(
+        self, mail_id: str, parts: Sequence[Part], made: list[Path], *, again: bool
+    ) -> tuple[Attachment, ...]:
         if not parts:
             return ()
         folder = self._directory / "attachments" / mail_id
         make_folder(folder.parent, durable=self._durable)
-        folder.mkdir()  # it must be new: nothing is ever overwritten
-        made.append(folder)
+        if not (again and folder.is_dir()):
+            folder.mkdir()  # it must be new: nothing is ever overwritten
+            made.append(folder)
         kept = []
         for number, part in enumerate(parts, 1):
             path = folder / f"{number}.{ending(part.filename, part.content_type)}"
-            kept.append(self._attachment(part, path))
-            made.append(path)
+            there = again and path.exists()
+            kept.append(self._attachment(part, path, replace if there else write_new))
+            if not there:
+                made.append(path)
         if self._durable:
             sync_folder(folder)
             sync_folder(folder.parent)
         return tuple(kept)
 
-    def _attachment(self, part: Part, path: Path) -> Attachment:
+    def _attachment(self, part: Part, path: Path, write: Callable[..., None]) -> Attachment:
         """Decoded on its way to the disk, so that a big one is never held whole."""
         decoded = part.decode()
         digest, size = hashlib.sha256(), 0
@@ -112,7 +124,7 @@ class Store:
                 size += len(piece)
                 yield piece
 
-        write_new(path, pieces(), durable=self._durable)
+        write(path, pieces(), durable=self._durable)
         return Attachment(
             part.filename,
             part.content_type,
@@ -125,18 +137,24 @@ class Store:
         )
 
     def _into_mailboxes(
-        self, mail_id: str, pieces: Sequence[bytes], mailboxes: Sequence[str], made: list[Path]
+        self, mail_id: str, pieces: Sequence[bytes], mailboxes: Sequence[str], made: list[Path], *, again: bool
     ) -> Path:
         """Written under ``tmp`` first, then given its name in ``new``: a reader never sees half a mail."""
         written: list[Path] = []
+        final: list[Path] = []
         name = f"{mail_id}.{self._hostname}"
         for mailbox in mailboxes:
             folder = self._mailbox(mailbox)
             fresh = folder / "tmp" / name
+            if again:
+                fresh.unlink(missing_ok=True)
+                there = _there(folder, name, sum(map(len, pieces)))
+                if there is not None:
+                    final.append(there)
+                    continue
             write_new(fresh, pieces, durable=self._durable)
             made.append(fresh)
             written.append(fresh)
-        final = []
         for fresh in written:
             path = fresh.parent.parent / "new" / name
             os.rename(fresh, path)
@@ -167,6 +185,14 @@ def _gathered(pieces: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryvi
             waiting.clear()
             size = 0
     yield b"".join(waiting)
+
+
+def _there(folder: Path, name: str, size: int) -> Path | None:
+    """The mail in a mailbox, where it is there whole; a reader may have moved it, and added its flags to the name."""
+    for path in (folder / "new" / name, *folder.glob(f"cur/{name}*")):
+        if path.is_file() and path.stat().st_size == size:
+            return path
+    return None
 
 
 def mailbox_folder(directory: Path, mailbox: str) -> Path:

@@ -29,8 +29,9 @@ from smtp_pair.screen.lines import Line, Screen
 
 LAG = 10_000
 """Facts that may wait to be shown; more are counted instead: nobody reads them, and the memory is finite."""
-# A wait without an end can't be interrupted on Windows.
-_PATIENCE = None if os.name == "posix" else 0.5
+NAP = 0.5
+"""Seconds of one wait for something to happen. A wait without an end would sleep through a signal that came right
+before it began; and on Windows through every one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class _Events:
         """Each event when it comes, up to the stop."""
         while True:
             try:
-                event = self._queue.get(timeout=_PATIENCE)
+                event = self._queue.get(timeout=NAP)
             except Empty:
                 continue
             if event is None:

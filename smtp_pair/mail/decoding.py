@@ -28,7 +28,7 @@ _WHITE_SPACE = b" \t\r\n"
 _UP_TO_PADDING = re.compile(rb"(?:=*[^=]=*[^=]=?[^=][^=])*=*[^=]=*[^=](?:==|=?[^=]=)")
 
 _TRAILING_SPACE = re.compile(rb"(?<![ \t])[ \t]+(?=\r\n|\Z)")  # tried at the first of many blanks only: linear
-_STRAY_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r\n|\Z)")
+_STRAY_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r\n|\Z)=?")  # and what follows it, kept too (RFC 2045 6.7)
 
 _UU_BEGIN = re.compile(rb"begin [0-7]+ ")
 
@@ -115,35 +115,33 @@ def base64(raw: bytes, defects: list[str]) -> bytes:
 
 
 def _base64(raw: memoryview, defects: list[str]) -> Iterator[bytes]:
-    """Whole lines in pieces as long as nothing is wrong with them, then the rest with care.
+    """Whole lines, many at a time, as long as nothing is wrong with them; then the rest with care.
 
-    Nothing is wrong with a piece whose line ends are where they belong, and that gives as many octets as the characters
-    between them stand for.
+    Nothing is wrong with lines whose ends are where they belong, and that give as many octets as the characters between
+    the ends stand for.
     """
     at = 0
     line = bytes(raw[:PIECE]).find(b"\r\n")
     if line > 0 and line % 4 == 0:
         stride = line + 2
-        lines = PIECE // stride
-        size, octets = lines * stride, lines * line // 4 * 3
-        while len(raw) - at > size:
-            piece = raw[at : at + size]
+        while (lines := min(PIECE // stride, (len(raw) - at - 1) // stride)) > 0:  # without the last one: it is padded
+            piece = raw[at : at + lines * stride]
             if piece[line::stride] != b"\r" * lines or piece[line + 1 :: stride] != b"\n" * lines:
                 break
             try:
-                decoded = b64decode(piece)
+                octets = b64decode(piece)
             except binascii.Error:
                 break
-            if len(decoded) != octets:
+            if len(octets) != lines * line // 4 * 3:
                 break
-            yield decoded
-            at += size
+            yield octets
+            at += len(piece)
     yield base64(bytes(raw[at:]), defects)
 
 
 def _quoted_printable(raw: memoryview, defects: list[str]) -> Iterator[bytes]:
     body = _TRAILING_SPACE.sub(b"", raw)  # added on the way (RFC 2045 6.7 (3)); so "= " at a line's end is soft too
-    body, strays = _STRAY_ESCAPE.subn(b"=3D", body)
+    body, strays = _STRAY_ESCAPE.subn(lambda stray: b"=3D" * len(stray[0]), body)
     if strays:
         defects.append("quoted-printable with a = that escapes nothing: kept")
     yield binascii.a2b_qp(body)
@@ -155,22 +153,26 @@ def _uuencode(raw: memoryview, defects: list[str]) -> Iterator[bytes | memoryvie
         defects.append("uuencode without its begin: left as it is")
         yield raw
         return
-    broken = False
+    pieces: list[bytes] = []
+    broken = 0
     for line in lines:
         if line.strip() == b"end":
             break
+        if not line:  # to a2b_uu it stands for 32 octets of zero
+            continue
         try:
-            yield binascii.a2b_uu(line)
+            pieces.append(binascii.a2b_uu(line))
         except binascii.Error:
-            # Some encoders put characters after the last group; the first one says how many octets there are.
+            # Some encoders add characters; the first one says how many octets, so how many characters, there are.
             try:
-                yield binascii.a2b_uu(line[: ((line[0] - 32 & 63) * 4 + 5) // 3])
+                pieces.append(binascii.a2b_uu(line[: ((line[0] - 32 & 63) * 4 + 5) // 3]))
             except binascii.Error:
-                broken = True
+                broken += 1
     else:
         defects.append("uuencode without its end")
     if broken:
         defects.append("lines that are no uuencode are left out")
+    yield b"".join(pieces)
 
 
 def _as_it_is(raw: memoryview, defects: list[str]) -> Iterator[memoryview]:

@@ -18,8 +18,8 @@ from urllib.parse import unquote_to_bytes
 
 from smtp_pair.mail import decoding
 
-SIZE_LIMIT = 1 << 20
-"""Octets of a header that are read; fields further down are not seen."""
+SIZE_LIMIT = 256 << 10
+"""Octets of a header that are read; what is further down counts as body."""
 PARAMETER_LIMIT = 1000
 """Parameters of a field that are read."""
 
@@ -28,8 +28,9 @@ _WANTED = rb"(?:subject|date|content-(?:type|disposition|transfer-encoding))[ \t
 _NAME = rb"(?!--)[!-9;-~]+[ \t]*:"
 _VALUE = rb"[^\r\n]*(?:\r\n[ \t][^\r\n]*)*"
 _END = rb"(?:\r\n|\Z)"
-# "From " opens the mail in a mailbox file, and comes along when such a file is sent.
-_OTHERS = re.compile(rb"(?:(?!%b)(?:%b|From )%b%b)*" % (_WANTED, _NAME, _VALUE, _END), re.IGNORECASE)
+# "From " opens the mail in a mailbox file, and comes along when such a file is sent. Not more fields at once than the
+# matcher's stack has room for: it takes 450 octets for each.
+_OTHERS = re.compile(rb"(?:(?!%b)(?:%b|From )%b%b){0,100}" % (_WANTED, _NAME, _VALUE, _END), re.IGNORECASE)
 _FIELD = re.compile(rb"(?=%b)([a-z-]+)[ \t]*:[ \t]*(%b)%b" % (_WANTED, _VALUE, _END), re.IGNORECASE)
 
 _WORD = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
@@ -80,20 +81,20 @@ def read(content: bytes, start: int = 0) -> Header:
     at = start
     while True:
         others = _OTHERS.match(content, at, limit)
-        at = others.end() if others else at
-        field = _FIELD.match(content, at, limit)
-        if field is None:
+        beyond = others.end() if others else at
+        field = _FIELD.match(content, beyond, limit)
+        if field is not None:
+            fields.setdefault(field[1].lower(), field[2])
+            beyond = field.end()
+        if beyond == at:
             break
-        fields.setdefault(field[1].lower(), field[2])
-        at = field.end()
+        at = beyond
     if content.startswith(b"\r\n", at):
         return Header(fields, at + 2, ())
     if at == len(content):
         return Header(fields, at, ())
     if limit < len(content) and content.find(b"\r\n", at, limit) < 0:
-        end = content.find(b"\r\n\r\n", at)
-        body = end + 4 if end >= 0 else len(content)
-        return Header(fields, body, (f"a header of more than {SIZE_LIMIT:,} octets: the rest of it is not read",))
+        return Header(fields, at, (f"a header of more than {SIZE_LIMIT:,} octets: the rest counts as body",))
     return Header(fields, at, ("no empty line between header and body",))
 
 
@@ -113,7 +114,7 @@ def heading_in(fields: Mapping[bytes, bytes], defects: list[str]) -> Heading:
 
 def token(field: bytes | None, defects: list[str]) -> str:
     """A value of one word, like ``base64``, in lower case; "" where there is none."""
-    return structured(field, defects).value if field else ""
+    return structured(field, defects).value[:40] if field else ""  # as it is told, so not without end
 
 
 def structured(field: bytes | None, defects: list[str]) -> Structured:
@@ -123,6 +124,10 @@ def structured(field: bytes | None, defects: list[str]) -> Structured:
     text = _unfolded(field, defects)
     value, at = _up_to_semicolon(text, 0)
     parameters: dict[str, str] = {}
+    if "=" in value:  # the first semicolon is missing: the last word before the "=" is a name
+        value, _, argument = value.partition("=")
+        value, _, name = value.rstrip().rpartition(" ")
+        parameters[name.lower()] = argument.lstrip()
     for _ in range(PARAMETER_LIMIT):
         if at >= len(text):
             break

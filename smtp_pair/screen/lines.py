@@ -21,7 +21,7 @@ Width = Callable[[], int | None]
 
 SGR: Mapping[Tone, str] = {"plain": "", "strong": "1", "good": "32", "warning": "33", "bad": "31", "faint": "2"}
 """How a terminal is told of a tone."""
-ACTOR_SGR = ("33", "36", "35", "34", "32")
+ACTOR_SGR = ("36", "35", "33", "34", "32")
 """The actors' colours, in the actors' order; with more of them the colours begin again."""
 LONGEST = 2000
 """Characters of one line; of a longer one, the rest is counted. A mail's text may be one line of a megabyte."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from smtp_pair import Pair
+from smtp_pair.journal import read
 
 SIZE = 33554432
 HEAD = b"Subject: How big?\r\n\r\n"
@@ -72,9 +73,20 @@ def test_a_lie_about_the_size(client: smtplib.SMTP, mail_pair: Pair) -> None:
 
 
 def test_the_limit_itself_is_taken(client: smtplib.SMTP, mail_pair: Pair) -> None:
-    """A mail of exactly the size offered is delivered, and handed on to the next server, which offers the same."""
+    """A mail of exactly the size offered is delivered."""
     mail = mail_of(SIZE)
     assert len(mail) == SIZE
-    assert client.sendmail("luke@jaku.com", ["obiwan@jaku.com", "vader@deathstar.com"], mail) == {}
+    assert client.sendmail("luke@jaku.com", ["obiwan@jaku.com"], mail) == {}
     assert mail_pair.jaku.messages[0].content == mail
-    assert mail_pair.deathstar.wait_for(timeout=60).content == mail
+
+
+def test_the_next_server_has_a_limit_too(client: smtplib.SMTP, mail_pair: Pair) -> None:
+    """A mail that our trace field makes too big for the next server fails for good, with that server's reply in the
+    journal, and is kept: it does not vanish."""
+    assert client.sendmail("luke@jaku.com", ["vader@deathstar.com"], mail_of(SIZE)) == {}
+    mail_pair.settle()
+    facts = [fact for fact in read(mail_pair.jaku.directory) if fact.event == "failed"]
+    assert [fact.data["reply"].split()[:2] for fact in facts] == [["552", "5.3.4"]]
+    (kept,) = (mail_pair.jaku.directory / "spool" / "failed").glob("*.eml")
+    assert kept.read_bytes().endswith(mail_of(SIZE))
+    assert mail_pair.deathstar.messages == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -15,7 +16,9 @@ import pytest
 
 import smtp_pair
 from smtp_pair import cli, config_file, journal
+from smtp_pair import up as up_command
 from smtp_pair.disk import lock
+from smtp_pair.screen.lines import Line
 
 ROOT = Path(smtp_pair.__path__[0]).parent
 PATIENCE = 30.0  # seconds until something that should happen at once is given up
@@ -189,7 +192,7 @@ def test_bad_usage(words: list[str], named: str, capsys: pytest.CaptureFixture[s
     [
         (["--port", "naboo.com=0"], "--port: no domain is called 'naboo.com'; there are jaku.com, deathstar.com"),
         (["--port", "jaku.com=1030"], "port: 1030 is given to two domains"),
-        (["--host", "192.0.2.1"], "host: '192.0.2.1'"),
+        (["--host", "192.0.2.1"], "host: anyone can reach '192.0.2.1'"),
         (["--config", "missing.toml"], "missing.toml: No such file or directory"),
         (["--config", "bad.toml"], "bad.toml:2: unreachable: 'perhaps' is none of"),
         (["--data", "a-file"], "a-file"),
@@ -219,6 +222,16 @@ def test_up_names_what_cannot_be(
     assert line.startswith("smtp-pair up: ")
     assert named in line
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="this system has no folder that root can't write to")
+def test_a_folder_that_cannot_be_written_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also for root, whom permissions do not stop: the folder is tried, not only asked about."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    line = refused(capsys, "up", "--data", "/proc", *FREE_PORTS)
+    assert line.startswith("smtp-pair up: /proc/smtp.jaku.com: can't be written: ")
 
 
 def test_a_port_in_use_is_named(
@@ -383,9 +396,48 @@ def test_a_mail_cannot_write_on_the_console(up: Callable[..., Running], tmp_path
     assert running.console.isascii() or all(line.isprintable() for line in running.console.splitlines())
 
 
+def test_what_goes_wrong_is_said_on_the_console(up: Callable[..., Running], tmp_path: Path) -> None:
+    """A mail that can't be stored is put off, and the console says why in one line; the traceback of a full disk or a
+    file in the way would tell nobody more."""
+    running = up()
+    (tmp_path / "smtp.jaku.com" / "maildir").touch()
+    sent = run("send", "--server", running.servers["jaku.com"], "--no-samples", cwd=tmp_path)
+    assert sent.returncode == 1
+    assert "451 4.3.0" in sent.stdout
+    problem = running.expect("│ problem   smtp.jaku.com could not take a mail: ")
+    assert "maildir" in problem
+    assert running.stop() == 0
+    assert "Traceback" not in running.console + running.errors
+
+
+def test_a_fault_of_ours_is_told_with_its_traceback() -> None:
+    """What can only be a bug is told in full, line by line, none of which reaches beyond its label."""
+    events = up_command._Events()
+    with up_command._logged_to(events):
+        try:
+            raise ValueError("two\nlines")
+        except ValueError:
+            logging.getLogger("smtp_pair.session").exception("session failed")
+    texts = [line.text for line in events.left() if isinstance(line, Line)]
+    assert texts[0] == "problem   session failed: two\nlines"
+    assert texts[1].strip() == "Traceback (most recent call last):"
+    assert texts[-1].strip() == "lines"
+
+
+def test_a_console_that_falls_behind_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When far more happens than can be shown, the rest is counted rather than kept in memory."""
+    monkeypatch.setattr(up_command, "LAG", 2)
+    events = up_command._Events()
+    for number in range(1005):
+        events.put(Line("jaku", str(number)))
+    texts = [line.text for line in events.left() if isinstance(line, Line)]
+    assert texts == ["0", "1", "1,003 more events came too fast for this screen; journal.jsonl has them"]
+    assert list(events.left()) == []
+
+
 def test_a_console_of_another_encoding(up: Callable[..., Running], tmp_path: Path) -> None:
     """Where the output can't show a character it shows its escape; no error, for the servers as for the clients."""
-    ascii_only = {"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    ascii_only = {"PYTHONIOENCODING": "ascii"}
     running = up(*FREE_PORTS, **ascii_only)
     sent = run("send", "--server", running.servers["jaku.com"], "--title", "密報", cwd=tmp_path, **ascii_only)
     assert (sent.returncode, sent.stderr) == (0, "")
@@ -403,6 +455,36 @@ def test_nobody_reads_the_console_any_more(up: Callable[..., Running], tmp_path:
     assert running.process.wait(PATIENCE) == 1
     assert running.errors == ""
     assert not running.ready_file.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no file that is always full")
+def test_an_output_that_is_full(tmp_path: Path) -> None:
+    """One line on standard error, exit code 1, and nothing left behind."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command("demo"),
+            env=environment(TMPDIR=str(tmp_path)),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "smtp-pair demo: [Errno 28] No space left on device\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_that_is_closed(tmp_path: Path) -> None:
+    """`smtp-pair demo >&-`: the exit code still says whether all was right."""
+    program = "import sys\nfrom smtp_pair import cli\nsys.stdout = None\nsys.exit(cli.main(['demo']))\n"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        env=environment(TMPDIR=str(tmp_path)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 # -- send and compose --------------------------------------------------------------------------------------------------
@@ -436,7 +518,7 @@ def test_the_exit_code_says_whether_anyone_was_accepted(up: Callable[..., Runnin
     assert none.stdout.splitlines()[-1].startswith("refused:  paimon@genshinimpact.com, 550 5.1.2 ")
     assert running.stop() == 0
     nobody = run("send", "--server", server, cwd=tmp_path)
-    assert (nobody.returncode, nobody.stdout) == (1, "")
+    assert nobody.returncode == 1
     assert nobody.stderr.startswith(f"smtp-pair send: {server} cannot be reached: nothing listens there")
 
 

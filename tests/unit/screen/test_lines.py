@@ -52,7 +52,7 @@ def test_a_stream_that_cannot_show_the_bar_gets_another() -> None:
 def test_colours_are_the_actors_and_the_tones() -> None:
     """The label has the actor's colour and the text that of its tone; both end where they end."""
     assert (
-        written(Line("jaku", "a", "bad"), colour=True) == "\x1b[36mjaku     \x1b[0m \x1b[2m│\x1b[0m \x1b[31ma\x1b[0m\n"
+        written(Line("jaku", "a", "bad"), colour=True) == "\x1b[35mjaku     \x1b[0m \x1b[2m│\x1b[0m \x1b[31ma\x1b[0m\n"
     )
     labels = [written(Line(actor, "a"), colour=True)[:5] for actor in ACTORS]
     assert len(set(labels)) == 3
