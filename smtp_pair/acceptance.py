@@ -19,6 +19,7 @@ from typing import Protocol
 
 from smtp_pair import record
 from smtp_pair.aliases import Aliases
+from smtp_pair.background import in_thread
 from smtp_pair.clock import Clock
 from smtp_pair.disk import remove_quietly
 from smtp_pair.entry import Entry, Outcome, Row
@@ -28,7 +29,6 @@ from smtp_pair.journal import Journal
 from smtp_pair.mail import reply, trace
 from smtp_pair.mail.address import Address
 from smtp_pair.mail.envelope import Envelope, Origin, Recipient
-from smtp_pair.mail.header import heading
 from smtp_pair.mail.message import Attachments, Mail
 from smtp_pair.mail.reply import Reply
 from smtp_pair.quota import Quota
@@ -147,7 +147,7 @@ class Acceptance:
         stored: Stored | None = None
         committed = False
         try:
-            stored = await asyncio.get_running_loop().run_in_executor(None, self._store_here, incoming)
+            stored = await in_thread(self._store_here, incoming)
             if incoming.entry is not None:
                 await self._spool.commit(incoming.entry)
                 committed = True
@@ -169,9 +169,7 @@ class Acceptance:
             head = trace.return_path(entry.sender)
             mailboxes = [address.mailbox for address in addresses]
             try:
-                stored = await asyncio.get_running_loop().run_in_executor(
-                    None, lambda: self._store.deliver(entry.id, head, content, mailboxes, again=True)
-                )
+                stored = await in_thread(lambda: self._store.deliver(entry.id, head, content, mailboxes, again=True))
             except OSError as error:
                 log.exception("%s could not deliver %s", self._hostname, entry.id)
                 return [_refusal(error).reply] * len(rows)
@@ -202,7 +200,17 @@ class Acceptance:
         entry = Entry(mail_id, envelope.sender, envelope.options, moment, rows, received + content) if rows else None
         here = [way for way in here if way not in full]
         return Incoming(
-            mail_id, moment, envelope, origin, content, received, tuple(here), (*onward, *full), tuple(nowhere), entry, len(full)
+            mail_id,
+            moment,
+            envelope,
+            origin,
+            content,
+            received,
+            tuple(here),
+            (*onward, *full),
+            tuple(nowhere),
+            entry,
+            len(full),
         )
 
     def _has_room(self, address: Address, octets: int) -> bool:

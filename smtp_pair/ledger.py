@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from smtp_pair.background import in_thread
 from smtp_pair.disk import make_folder
 from smtp_pair.entry import Entry, Row
 from smtp_pair.mail.address import Address, parse_path
@@ -135,14 +136,13 @@ class Ledger:
             await self._task
         database, self._database = self._database, None
         if database is not None:
-            await asyncio.get_running_loop().run_in_executor(None, database.close)
+            await in_thread(database.close)
 
     async def _run(self) -> None:
         while self._pending:
             batch, self._pending = self._pending, []
             changes = [change for change, _ in batch]
-            loop = asyncio.get_running_loop()
-            failed, left = await loop.run_in_executor(None, self._commit, changes)
+            failed, left = await in_thread(self._commit, changes)
             if left is not None:
                 self._handed_over = True
                 self._take_up(left)

@@ -25,7 +25,16 @@ from typing import Literal, TypeVar
 
 from smtp_pair import background, checks, tls
 from smtp_pair.clock import Clock, ManualClock, SystemClock
-from smtp_pair.config import PATIENT_RETRY, QUICK_RETRY, Domain, Durability, Retry, check_together, destination, is_loopback
+from smtp_pair.config import (
+    PATIENT_RETRY,
+    QUICK_RETRY,
+    Domain,
+    Durability,
+    Retry,
+    check_together,
+    destination,
+    is_loopback,
+)
 from smtp_pair.disk import remove_quietly
 from smtp_pair.journal import Listener
 from smtp_pair.mail.address import domain_key
@@ -169,7 +178,9 @@ class Network:
 
     def _server_of(self, config: Domain) -> Server:
         directory = self.directory / config.hostname
-        server = Server(config, directory, bind=self._host, clock=self._clock, ids=self._ids, random=self._random.random)
+        server = Server(
+            config, directory, bind=self._host, clock=self._clock, ids=self._ids, random=self._random.random
+        )
         for listener in self._listeners:
             server.subscribe(listener)
         return server

@@ -8,7 +8,7 @@ from typing import Any
 
 from smtp_pair.facts import Fact
 from smtp_pair.mail.address import Address
-from smtp_pair.mail.attachment import heading
+from smtp_pair.mail.header import heading
 from smtp_pair.mail.message import Attachment
 from smtp_pair.store import Stored
 

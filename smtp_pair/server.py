@@ -1,6 +1,6 @@
 """One running domain: the only place where session, policy, spool, store, relay and journal are put together.
 
-    session -> acceptance -> { store | spool -> relay -> the next hop's session } -> journal -> whoever waits
+session -> acceptance -> { store | spool -> relay -> the next hop's session } -> journal -> whoever waits
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import re
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from smtp_pair import background, record
 from smtp_pair.acceptance import Acceptance, Ids
@@ -178,8 +177,25 @@ class Server:
 
     @property
     def queue(self) -> list[Waiting]:
-        """What waits here for a next hop or for room in a mailbox, oldest mail first; a copy."""
-        return self._running.spool.waiting if self._running is not None else []
+        """What waits here for a next hop or for room in a mailbox, oldest mail first; a copy.
+
+        Raises NotRunning for a server that does not run; what one left on disk is what :func:`smtp_pair.ledger.read`
+        reads.
+        """
+        return background.run(self._started().waiting())
+
+    def retry_now(self, mail_id: str = "") -> int:
+        """Try what waits at once, whenever it would be due: that mail, or all. How many recipients that are."""
+        return background.run(self._started().spool.retry_now(mail_id))
+
+    def drop(self, mail_id: str) -> bool:
+        """Forget a waiting mail, without telling anybody. False: there is none of that id, or it is just being tried."""
+        return background.run(self._started().spool.drop(mail_id))
+
+    def _started(self) -> _Running:
+        if self._running is None:
+            raise NotRunning(f"{self.hostname} is not running")
+        return self._running
 
     def assert_no_mail(
         self,
@@ -269,7 +285,8 @@ class Server:
         return self._running is not None and await self._running.settled()
 
     def forget(self) -> None:
-        """Empty the inbox of what :attr:`messages` shows, and remove the files of those mails."""
+        """Empty the queue, and the inbox of what :attr:`messages` shows, and remove the files of those mails."""
+        background.run(self._started().spool.clear())
         for mail in self._inbox.clear():
             remove(self.directory, mail)
 
@@ -354,7 +371,14 @@ class _Running:
     def _session(self) -> Session:
         return Session(self._house, self._loop)
 
+    async def waiting(self) -> list[Waiting]:
+        if self._opening is not None:
+            await self._opening  # what an earlier run left is taken up then
+        return self.spool.waiting
+
     async def settled(self) -> bool:
+        if self._opening is not None:
+            await self._opening
         accepting = await self._acceptance.settled()
         return await self.spool.settled() or accepting
 

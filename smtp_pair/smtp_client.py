@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -84,9 +85,9 @@ class SmtpClient:
         except TimeoutError:
             raise DeliveryError(reply.no_answer(str(hop), "the connection takes too long")) from None
         except ssl.SSLError as error:
-            raise TlsFailed(reply.tls_failed(str(hop), error.reason or str(error))) from None
+            raise TlsFailed(reply.tls_failed(str(hop), _why(error))) from None
         except OSError as error:
-            raise DeliveryError(reply.no_answer(str(hop), error.strerror or str(error))) from None
+            raise DeliveryError(reply.no_answer(str(hop), _why(error))) from None
         try:
             await self._introduce(hostname)
         except BaseException:
@@ -193,8 +194,7 @@ class SmtpClient:
         except TimeoutError:
             raise TlsFailed(reply.tls_failed(str(self._hop), "the handshake takes too long")) from None
         except (OSError, EOFError) as error:  # ssl.SSLError among them
-            why = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
-            raise TlsFailed(reply.tls_failed(str(self._hop), why)) from None
+            raise TlsFailed(reply.tls_failed(str(self._hop), _why(error))) from None
         self._reader._transport = self._writer.transport  # type: ignore[attr-defined]
 
     async def _authenticate(self) -> None:
@@ -312,7 +312,7 @@ class SmtpClient:
         except ValueError:  # StreamReader's word for a line over its limit
             raise self._broken("its reply line is too long") from None
         except OSError as error:
-            raise self._broken(error.strerror or str(error)) from None
+            raise self._broken(_why(error)) from None
 
     def _broken(self, why: str) -> Broken:
         return Broken(reply.connection_broke(str(self._hop), why))
@@ -321,3 +321,12 @@ class SmtpClient:
 def _options(options: Mapping[str, str], *names: str) -> str:
     """Those of the options, as parameters: what the first client asked for is passed on as it was (RFC 3461 5.2.2)."""
     return "".join(f" {name}={options[name]}" for name in names if name in options)
+
+
+def _why(error: Exception) -> str:
+    """The system's or the TLS library's own word for what went wrong, without asyncio's around it."""
+    if isinstance(error, ssl.SSLError):
+        return error.reason or str(error)
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return str(error) or "the connection was closed"

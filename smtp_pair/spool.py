@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from smtp_pair import ledger
+from smtp_pair.background import in_thread
 from smtp_pair.clock import Clock, Handle
 from smtp_pair.config import Retry
 from smtp_pair.disk import make_folder, sync_folder, write_new
@@ -134,7 +135,7 @@ class Spool:
     async def load(self) -> None:
         """Take up what an earlier run left."""
         if await self._ledger.load():
-            await asyncio.get_running_loop().run_in_executor(None, self._sweep, set(self._entries))
+            await in_thread(self._sweep, set(self._entries))
 
     def _sweep(self, known: set[str]) -> None:
         """Remove mails without a state: a crash came before their 250, or after their end."""
@@ -163,6 +164,11 @@ class Spool:
         if entry.on_disk:
             await self._remove(entry)
         return True
+
+    async def clear(self) -> None:
+        """Forget all mails, without telling anybody; those that are just being tried stay."""
+        for mail_id in tuple(self._entries):
+            await self.drop(mail_id)
 
     async def close(self) -> None:
         """Stop; what is not finished stays on disk."""
@@ -233,9 +239,7 @@ class Spool:
             outcomes = [self._decide(entry, row, route, answer) for row, answer in zip(rows, replies, strict=True)]
             await self._conclude(entry, route, outcomes, content)
 
-    async def _replies(
-        self, entry: Entry, route: Route, rows: Sequence[Row], content: bytes
-    ) -> Sequence[Reply] | None:
+    async def _replies(self, entry: Entry, route: Route, rows: Sequence[Row], content: bytes) -> Sequence[Reply] | None:
         """What came of an attempt; None: the spool was closed meanwhile. Only the attempt itself is ever cut short, for
         what a next hop has taken must be written down."""
         try:
@@ -253,7 +257,7 @@ class Spool:
     async def _content(self, entry: Entry) -> bytes:
         if entry.content is not None:
             return entry.content
-        return await asyncio.get_running_loop().run_in_executor(None, self._file(entry).read_bytes)
+        return await in_thread(self._file(entry).read_bytes)
 
     async def _conclude(self, entry: Entry, route: Route, outcomes: Sequence[Outcome], content: bytes) -> None:
         """Write down what came of an attempt, tell it, and see to what follows."""
@@ -316,10 +320,9 @@ class Spool:
 
     async def _write(self, entries: Sequence[Entry], change: Change) -> None:
         """The mails first, then their state: a state without a mail would promise what is not there."""
-        loop = asyncio.get_running_loop()
         try:
             for entry in entries:
-                await loop.run_in_executor(None, self._write_mail, entry)
+                await in_thread(self._write_mail, entry)
             await self._ledger.write(change)
         except BaseException:
             for entry in entries:

@@ -26,7 +26,9 @@ _HEADER_LIMIT = 64 << 10
 """Octets of the original's header that are sent back."""
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 _UNPRINTABLE = re.compile(r"[^ -~]+")
-_MESSAGE_ID = re.compile(rb"^Message-ID:[ \t]*(?:\r\n[ \t]+)?(<[!-;=?-~]{1,240}>)[ \t]*\r$", re.IGNORECASE | re.MULTILINE)
+_MESSAGE_ID = re.compile(
+    rb"^Message-ID:[ \t]*(?:\r\n[ \t]+)?(<[!-;=?-~]{1,240}>)[ \t]*\r$", re.IGNORECASE | re.MULTILINE
+)
 
 _TITLES: dict[str, str] = {
     "failed": "Mail could not be delivered",
