@@ -73,6 +73,16 @@ class Incoming:
         """The mailboxes on this server, each once."""
         return list(dict.fromkeys(recipient.address.mailbox for recipient, _ in self.here))
 
+    @property
+    def head(self) -> bytes:
+        """The trace fields that final delivery puts on top."""
+        return trace.return_path(self.envelope.sender) + self.received
+
+    @property
+    def octets(self) -> int:
+        """What it takes in a mailbox."""
+        return len(self.head) + len(self.content)
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -129,10 +139,14 @@ class Acceptance:
                 self._under_way.add(task)
                 task.add_done_callback(self._under_way.discard)
                 return task
-            return self._finish(incoming, self._keep(incoming))
         except Exception as error:
             log.exception("%s could not take a mail", self._hostname)
             return _refusal(error)
+        try:
+            return self._finish(incoming, self._keep(incoming))
+        except Exception as error:
+            log.exception("%s could not take a mail", self._hostname)
+            return self._failed(incoming, error)
 
     async def settled(self) -> bool:
         """Wait until no mail is being taken over; whether there was any."""
@@ -147,7 +161,11 @@ class Acceptance:
             return self._finish(incoming, kept)
         except Exception as error:
             log.exception("%s could not take a mail", self._hostname)
-            return _refusal(error)
+            return self._failed(incoming, error)
+
+    def _failed(self, mail: Incoming, error: Exception) -> Receipt:
+        self._settle(mail, stored=False)
+        return _refusal(error)
 
     def _sort(self, envelope: Envelope, content: bytes, origin: Origin) -> Incoming:
         moment = self._clock.now()
@@ -172,18 +190,21 @@ class Acceptance:
         if self._quota is None:
             return None
         for recipient, _ in mail.here:
-            if not self._quota.has_room(recipient.address.mailbox, len(mail.content)):
+            if not self._quota.has_room(recipient.address.mailbox, mail.octets):
                 return reply.mailbox_full(recipient.address)
-        self._quota.take(mail.mailboxes, len(mail.content))
+        self._quota.reserve(mail.mailboxes, mail.octets)
         return None
+
+    def _settle(self, mail: Incoming, *, stored: bool) -> None:
+        if self._quota is not None:
+            self._quota.settle(mail.mailboxes, mail.octets, stored=stored)
 
     # -- the disk: in any thread -----------------------------------------------------------------------------------
 
     def _keep(self, mail: Incoming) -> Kept:
         stored = None
         if mail.here:
-            head = trace.return_path(mail.envelope.sender) + mail.received
-            stored = self._store.deliver(mail.id, head, mail.content, mail.mailboxes)
+            stored = self._store.deliver(mail.id, mail.head, mail.content, mail.mailboxes)
         entry = None
         if mail.onward:
             rows = [Row(recipient) for recipient, _ in mail.onward]
@@ -201,14 +222,16 @@ class Acceptance:
     def _finish(self, mail: Incoming, kept: Kept) -> Receipt:
         try:
             fact = self._fact(mail, kept.stored)
+            delivered = self._mail(mail, kept.stored) if kept.stored is not None else None
             self._journal.keep(fact)
         except BaseException:
             remove_quietly(kept.stored.files if kept.stored else ())
             if kept.entry is not None:
                 self._spool.withdraw(kept.entry)
             raise
-        if kept.stored is not None:
-            self._inbox.put(self._mail(mail, kept.stored))
+        self._settle(mail, stored=True)
+        if delivered is not None:
+            self._inbox.put(delivered)
 
         def announce() -> None:
             self._journal.tell(fact)
