@@ -138,6 +138,15 @@ def _grows(exchange: Exchange) -> bool:
 
 # fmt: off
 DIFFERENCES: Sequence[Difference] = (
+    # -- endless patience
+    Difference("too many errors", "C24", _codes(421), ANY, lambda it: it.kind != "content", _lines(*["DATA"] * 20),
+               parts=True),
+    Difference("too many commands", "C24", _codes(421), _codes(250), lambda it: it.kind == "command", _lines(*["NOOP"] * 101),
+               parts=True),
+    Difference("an unknown command is an error like any other", "C24", _codes(500, 501, 503), _codes(502),
+               lambda it: it.verb in ("BDAT", "FOO") or it.ours == 500, _lines(*["FOO"] * 5), parts=True),
+    Difference("too many recipients", "C37", _codes(452), _codes(250), _is("RCPT"),
+               _sent("MAIL FROM:<a@b>", *["RCPT TO:<a@b>"] * 5)),
     # -- order and syntax
     Difference("HELP has a code of its own", "C12", _codes(214), _codes(250, 501), _is("HELP"), _lines("HELP")),
     Difference("VRFY says the same of whatever it is asked", "C10", _codes(252), _codes(502), _is("VRFY"), _lines("VRFY <")),
@@ -158,15 +167,6 @@ DIFFERENCES: Sequence[Difference] = (
                _lines("NOOP " + "x" * (COMMAND_LINE - 4))),
     Difference("a line of MAIL or RCPT has room for all that is offered", "C18", ANY, _codes(500),
                lambda it: it.addressed and _longer_than(COMMAND_LINE + 2)(it), _sent("MAIL FROM:<a@b> FOO=" + "x" * 600)),
-    # -- endless patience
-    Difference("too many errors", "C24", _codes(421), ANY, lambda it: it.kind != "content", _lines(*["DATA"] * 20),
-               parts=True),
-    Difference("too many commands", "C24", _codes(421), _codes(250), lambda it: it.kind == "command", _lines(*["NOOP"] * 101),
-               parts=True),
-    Difference("an unknown command is an error like any other", "C24", _codes(500, 501, 503), _codes(502),
-               lambda it: it.verb in ("BDAT", "FOO") or it.ours == 500, _lines(*["FOO"] * 5), parts=True),
-    Difference("too many recipients", "C37", _codes(452), _codes(250), _is("RCPT"),
-               _sent("MAIL FROM:<a@b>", *["RCPT TO:<a@b>"] * 5)),
     # -- addresses
     Difference("nobody is no recipient", "C35", _codes(501), _codes(250),
                lambda it: it.verb == "RCPT" and it.argument.startswith("<>"), _sent("MAIL FROM:<a@b>", "RCPT TO:<>")),

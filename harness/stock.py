@@ -8,7 +8,9 @@ skipped and both begin again with EHLO.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+import socket
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -39,7 +41,7 @@ USER, PASSWORD = "vader", "darkside"
 HOSTNAME = "smtp.jaku.com"
 ALIKE = "alike"
 
-_REPLY = re.compile(rb"([2-5][0-9][0-9])(?:-[^\r\n]*\r\n\1)* [^\r\n]*\r\n|([2-5][0-9][0-9])-")
+_LINE = re.compile(rb"([2-5][0-9][0-9])([ -])[^\r\n]*\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,15 +150,49 @@ class MemoryPeer:
         self._client.hang_up()
 
 
+class SocketPeer:
+    """A connection over the loopback."""
+
+    def __init__(self, port: int, mails: list[Taken]) -> None:
+        self.mails = mails
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def ask(self, chunks: Iterable[bytes], due: int) -> list[int]:
+        """Say the chunks, and read the replies that are due."""
+        with contextlib.suppress(ConnectionError):  # it has closed, and may have said why before
+            for chunk in chunks:
+                self._socket.sendall(chunk)
+        said = b""
+        while len(codes(said)) < due:
+            try:
+                more = self._socket.recv(1 << 16)
+            except ConnectionError:
+                more = b""
+            if not more:
+                break
+            said += more
+        return codes(said)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+
 def codes(octets: bytes) -> list[int]:
-    """The codes of the replies in these octets, which must be whole."""
+    """The codes of the whole replies in these octets. Raises ValueError for what is none."""
     found: list[int] = []
-    at = 0
-    while at < len(octets):
-        match = _REPLY.match(octets, at)
-        assert match is not None and match[1], f"no reply: {octets[at:]!r}"
-        found.append(int(match[1]))
-        at = match.end()
+    before = b""
+    for line in octets.splitlines(keepends=True):
+        match = _LINE.fullmatch(line)
+        if match is None and line.endswith(b"\n"):
+            raise ValueError(f"no reply: {line!r}")
+        if match is not None:
+            if before and before != match[1]:
+                raise ValueError(f"two codes in one reply: {octets!r}")
+            before = match[1] if match[2] == b"-" else b""
+            if not before:
+                found.append(int(match[1]))
     return found
 
 

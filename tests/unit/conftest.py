@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -189,14 +189,16 @@ async def _content(reader: asyncio.StreamReader) -> bytes:
 
 
 @pytest_asyncio.fixture
-async def pass_time() -> Callable[[float], None]:
-    """Lets so many seconds pass on the running loop, at once: what was to happen in that time happens."""
+async def pass_time() -> Callable[[float], Awaitable[None]]:
+    """Lets so many seconds pass on the running loop, at once, for whoever waits when nothing moves any more."""
     loop = asyncio.get_running_loop()
     ahead = 0.0
     real = loop.time
 
-    def pass_seconds(seconds: float) -> None:
+    async def pass_seconds(seconds: float) -> None:
         nonlocal ahead
+        for _ in range(20):  # what was written before is read, and what follows from it is done
+            await asyncio.sleep(0)
         ahead += seconds
 
     loop.time = lambda: real() + ahead  # type: ignore[method-assign]  # the loop is this test's alone

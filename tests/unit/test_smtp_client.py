@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.unit.conftest import Says, ScriptedHop
 
     StartHop = Callable[..., Awaitable[ScriptedHop]]
-    PassTime = Callable[[float], None]
+    PassTime = Callable[[float], Awaitable[None]]
 
 pytestmark = pytest.mark.asyncio
 
@@ -196,7 +196,7 @@ async def test_a_hop_that_is_lost(
     sending = asyncio.ensure_future(client.send(envelope(ONE, TWO), MAIL))
     if how == SILENT:
         await hop.silent.wait()
-        pass_time(31)
+        await pass_time(31)
     if where == "MAIL":
         with pytest.raises(Broken) as broken:
             await sending
@@ -328,7 +328,7 @@ async def test_a_hop_that_does_not_let_us_in(
     connecting = asyncio.ensure_future(connect(hop))
     if SILENT in replies.values():
         await hop.silent.wait()
-        pass_time(31)
+        await pass_time(31)
     with pytest.raises(DeliveryError) as refused:
         await connecting
     assert (refused.value.reply.code, refused.value.reply.enhanced) == (code, enhanced)
