@@ -98,14 +98,14 @@ _XTEXT = r"(?:[!-*,-<>-~]|\+[0-9A-F][0-9A-F])+"
 _VALUES = {
     "MAIL": {
         "SIZE": r"=[0-9]{1,20}",
-        "BODY": r"=(?:7BIT|8BITMIME)",
+        "BODY": r"=(?i:7BIT|8BITMIME)",
         "SMTPUTF8": r"",
-        "RET": r"=(?:FULL|HDRS)",
+        "RET": r"=(?i:FULL|HDRS)",
         "ENVID": rf"=(?=.{{1,100}}\Z){_XTEXT}",
     },
     "RCPT": {
-        "NOTIFY": r"=(?:NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY)){0,2})",
-        "ORCPT": rf"=(?=.{{1,500}}\Z)(?:(?!utf-8)[A-Z0-9](?:-?[A-Z0-9])*;{_XTEXT}|utf-8;.+)",
+        "NOTIFY": r"=(?i:NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY)){0,2})",
+        "ORCPT": rf"=(?=.{{1,500}}\Z)(?:(?i:utf-8);.+|[A-Za-z0-9](?:-?[A-Za-z0-9])*;{_XTEXT})",
     },
 }
 
@@ -122,7 +122,7 @@ def judge_parameters(verb: str, parameters: str) -> set[int]:
             wrong.add(501)
         elif name not in _VALUES[verb]:
             wrong.add(555)
-        elif name in seen or not re.fullmatch(_VALUES[verb][name], match[2] or "", re.IGNORECASE):
+        elif name in seen or not re.fullmatch(_VALUES[verb][name], match[2] or ""):
             wrong.add(501)
         elif name == "NOTIFY" and len(set(wishes := word.upper()[7:].split(","))) != len(wishes):
             wrong.add(501)

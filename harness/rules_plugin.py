@@ -1,7 +1,8 @@
 """Fixtures for the tests of ``docs/behaviour.md`` (loaded by ``conftest.py``).
 
 ``wire`` connects to a server, ``rule`` takes note of what the server answered: the table is made of these notes
-(``behaviour_table.py``). A test of ``tests/rules`` that is named after a rule and notes nothing has failed.
+(``behaviour_table.py``). A test of ``tests/rules`` that is named after a rule and notes nothing has failed. ``way`` is
+a recipient here and one a hop away; ``next_hop`` makes servers for what lies beyond.
 """
 
 from __future__ import annotations
@@ -9,16 +10,19 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from harness.next_hop import ScriptedHop
 from harness.rules import RULES
 from harness.wire import Wire, codes
 from smtp_pair.mail.reply import Reply
 
 if TYPE_CHECKING:
-    from smtp_pair import Server
+    from smtp_pair import Mail, Pair, Server
 
 PROPERTY = "rule"
 """The name of a note among the properties of a test's report."""
@@ -84,6 +88,45 @@ def wire(request: pytest.FixtureRequest) -> Iterator[Connect]:
     yield connect
     for client in wires:
         client.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A recipient that clients of jaku may name, and where its mail comes to lie."""
+
+    pair: Pair
+    start: Server
+    """The server to connect to."""
+    recipient: str
+    end: Server
+
+    @property
+    def mails(self) -> list[Mail]:
+        """What has come to the end, once nothing moves any more; nothing else may have come anywhere."""
+        self.pair.settle()
+        assert self.end is self.start or not self.start.messages, "a mail came to the wrong server"
+        return self.end.messages
+
+
+@pytest.fixture(params=["local", "forward"])
+def way(request: pytest.FixtureRequest, mail_pair: Pair) -> Way:
+    """The way of a mail: it stays at the first server, or goes on to the second."""
+    if request.param == "local":
+        return Way(mail_pair, mail_pair.jaku, "obiwan@jaku.com", mail_pair.jaku)
+    return Way(mail_pair, mail_pair.jaku, "vader@deathstar.com", mail_pair.deathstar)
+
+
+class MakeHop(Protocol):
+    """What the fixture ``next_hop`` gives."""
+
+    def __call__(self, *offers: str) -> ScriptedHop: ...
+
+
+@pytest.fixture
+def next_hop() -> Iterator[MakeHop]:
+    """Starts next hops that offer what they are told: ``routes={"far.test": next_hop("PIPELINING").address}``."""
+    with ExitStack() as running:
+        yield lambda *offers: running.enter_context(ScriptedHop(*offers))
 
 
 @pytest.hookimpl(wrapper=True)

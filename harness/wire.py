@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import struct
 from collections.abc import Iterable, Iterator
 
 from smtp_pair.mail.reply import LINE_LIMIT, Reply
@@ -89,6 +90,12 @@ class Wire:
         """Say that there is nothing more to come, and go on listening."""
         self._said.append(("C", b"<no more>"))
         self._socket.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Break the connection: the server gets a reset, not an end."""
+        self._said.append(("C", b"<reset>"))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
 
     def close(self) -> None:
         """Hang up."""

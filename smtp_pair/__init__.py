@@ -102,8 +102,9 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Not kept here: pytest inside pytest (pytester) forgets the modules that a run imported, and would be given their
+    # classes again beside new ones.
     value: object = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
     return value
 
 

@@ -71,13 +71,28 @@ class Incoming:
     nowhere: tuple[Way, ...]
     entry: Entry | None
     """What the spool is to hold: the mail with a row for each recipient in ``onward``."""
-    queued_for_room: int
+    full: int
     """How many of ``onward`` are recipients here whose mailbox is full."""
 
     @property
     def mailboxes(self) -> list[str]:
         """The mailboxes on this server, each once."""
         return list(dict.fromkeys(recipient.address.mailbox for recipient, _ in self.here))
+
+    @property
+    def head(self) -> bytes:
+        """The trace fields that final delivery puts on top."""
+        return trace.return_path(self.envelope.sender) + self.received
+
+    @property
+    def octets(self) -> int:
+        """What it takes in a mailbox."""
+        return len(self.head) + len(self.content)
+
+    @property
+    def only_for_full_mailboxes(self) -> bool:
+        """Whether there is no room for it anywhere. Where others still get the mail, those wait in the spool (C43)."""
+        return bool(self.full) and not self.here and not self.nowhere and self.full == len(self.onward)
 
 
 class Acceptance:
@@ -121,20 +136,25 @@ class Acceptance:
             if trace.hops(content) >= trace.HOP_LIMIT:
                 return Receipt(reply.TOO_MANY_HOPS, _nothing)
             incoming = self._sort(envelope, content, origin)
-            if not incoming.here and not incoming.nowhere and incoming.queued_for_room == len(incoming.onward):
-                # All mailboxes are full. Where others still get the mail, these wait in the spool (C43).
+            if incoming.only_for_full_mailboxes:
                 return Receipt(reply.mailbox_full(incoming.onward[0][0].address), _nothing)
-            if self._quota is not None:
-                self._quota.take(incoming.mailboxes, len(content))
-            if self._durable or len(content) > BIG:
-                task = asyncio.get_running_loop().create_task(self._accept_by_and_by(incoming))
-                self._under_way.add(task)
-                task.add_done_callback(self._under_way.discard)
-                return task
-            return self._finish(incoming, self._store_here(incoming))  # in fast mode committing costs nothing yet
         except Exception as error:
             log.exception("%s could not take a mail", self._hostname)
             return _refusal(error)
+        if self._quota is not None:
+            self._quota.reserve(incoming.mailboxes, incoming.octets)
+        if self._durable or len(content) > BIG:
+            task = asyncio.get_running_loop().create_task(self._accept_by_and_by(incoming))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+            return task
+        stored: Stored | None = None
+        try:
+            stored = self._store_here(incoming)
+            return self._finish(incoming, stored)  # in fast mode, committing to the spool costs nothing yet
+        except Exception as error:
+            log.exception("%s could not take a mail", self._hostname)
+            return self._undo(incoming, stored, error)
 
     async def settled(self) -> bool:
         """Wait until no mail is being taken over; whether there was any."""
@@ -154,89 +174,98 @@ class Acceptance:
             return self._finish(incoming, stored)
         except Exception as error:
             log.exception("%s could not take a mail", self._hostname)
-            remove_quietly(stored.files if stored is not None else ())
             if committed and incoming.entry is not None:
                 await self._spool.withdraw(incoming.entry)
-            return _refusal(error)
+            return self._undo(incoming, stored, error)
 
-    async def deliver(self, entry: Entry, rows: Sequence[Row], content: bytes) -> list[Reply]:
-        """Put a spooled mail into mailboxes of this server; a reply for each of the rows."""
-        envelope = entry.envelope(rows)
-        answers: list[Reply] = []
-        room = [row for row in rows if self._has_room(row.recipient.address, len(content))]
-        if room:
-            addresses = tuple(row.recipient.address for row in room)
-            head = trace.return_path(entry.sender)
-            mailboxes = [address.mailbox for address in addresses]
-            try:
-                stored = await in_thread(lambda: self._store.deliver(entry.id, head, content, mailboxes, again=True))
-            except OSError as error:
-                log.exception("%s could not deliver %s", self._hostname, entry.id)
-                return [_refusal(error).reply] * len(rows)
-            if self._quota is not None:
-                self._quota.take(mailboxes, len(content))
-            self._inbox.put(self._mail(entry.id, self._clock.now(), envelope, addresses, addresses, stored))
-            self._inbox.wake()
-        for row in rows:
-            address = row.recipient.address
-            answers.append(reply.stored(entry.id) if row in room else reply.mailbox_full(address))
-        return answers
+    def _undo(self, mail: Incoming, stored: Stored | None, error: Exception) -> Receipt:
+        remove_quietly(stored.files if stored is not None else ())
+        self._settle(mail, stored=False)
+        return _refusal(error)
 
-    def _sort(self, envelope: Envelope, content: bytes, origin: Origin) -> Incoming:
-        moment = self._clock.now()
-        mail_id = self._ids.new(moment)
-        here: list[Way] = []
-        onward: list[Way] = []
-        nowhere: list[Way] = []
-        for way in self._aliases.expand(envelope.forward_paths):
-            route = self._routes.route(way[0].address)
-            # An alias that leads nowhere was accepted with its other targets: the spool fails it by itself.
-            failing = route is not LOCAL and (self._bounces or way[0].address != way[1])
-            onto = here if route is LOCAL else onward if isinstance(route, NextHop) or failing else nowhere
-            onto.append(way)
-        full = [way for way in here if not self._has_room(way[0].address, len(content))]
-        received = trace.received(self._hostname, mail_id, envelope, origin, moment)
-        rows = [Row(recipient, due=moment) for recipient, _ in (*onward, *full)]
-        entry = Entry(mail_id, envelope.sender, envelope.options, moment, rows, received + content) if rows else None
-        here = [way for way in here if way not in full]
-        return Incoming(
-            mail_id,
-            moment,
-            envelope,
-            origin,
-            content,
-            received,
-            tuple(here),
-            (*onward, *full),
-            tuple(nowhere),
-            entry,
-            len(full),
-        )
+    def _settle(self, mail: Incoming, *, stored: bool) -> None:
+        if self._quota is not None:
+            self._quota.settle(mail.mailboxes, mail.octets, stored=stored)
 
     def _has_room(self, address: Address, octets: int) -> bool:
         return self._quota is None or self._quota.has_room(address.mailbox, octets)
 
+    async def deliver(self, entry: Entry, rows: Sequence[Row], content: bytes) -> list[Reply]:
+        """Put a spooled mail into mailboxes of this server; a reply for each of the rows."""
+        head = trace.return_path(entry.sender)
+        octets = len(head) + len(content)
+        with_room = [row for row in rows if self._has_room(row.recipient.address, octets)]
+        if with_room:
+            try:
+                await self._deliver(entry, with_room, head, content)
+            except OSError as error:
+                log.exception("%s could not deliver %s", self._hostname, entry.id)
+                return [_refusal(error).reply] * len(rows)
+        return [
+            reply.stored(entry.id) if row in with_room else reply.mailbox_full(row.recipient.address) for row in rows
+        ]
+
+    async def _deliver(self, entry: Entry, rows: Sequence[Row], head: bytes, content: bytes) -> None:
+        addresses = tuple(row.recipient.address for row in rows)
+        mailboxes = list(dict.fromkeys(address.mailbox for address in addresses))
+        octets = len(head) + len(content)
+        if self._quota is not None:
+            self._quota.reserve(mailboxes, octets)
+        done = False
+        try:
+            stored = await in_thread(lambda: self._store.deliver(entry.id, head, content, mailboxes, again=True))
+            done = True
+        finally:
+            if self._quota is not None:
+                self._quota.settle(mailboxes, octets, stored=done)
+        moment = self._clock.now()
+        self._inbox.put(self._mail(entry.id, moment, entry.envelope(rows), addresses, addresses, stored))
+        self._inbox.wake()
+
+    def _sort(self, envelope: Envelope, content: bytes, origin: Origin) -> Incoming:
+        moment = self._clock.now()
+        mail_id = self._ids.new(moment)
+        received = trace.received(self._hostname, mail_id, envelope, origin, moment)
+        octets = len(trace.return_path(envelope.sender)) + len(received) + len(content)
+        here: list[Way] = []
+        full: list[Way] = []
+        onward: list[Way] = []
+        nowhere: list[Way] = []
+        for way in self._aliases.expand(envelope.forward_paths):
+            address, named = way[0].address, way[1]
+            route = self._routes.route(address)
+            if route is LOCAL:
+                onto = here if self._has_room(address, octets) else full
+            else:
+                # An alias that leads nowhere was accepted with its other targets: the spool fails it by itself.
+                failing = self._bounces or address != named
+                onto = onward if isinstance(route, NextHop) or failing else nowhere
+            onto.append(way)
+        queued = (*onward, *full)
+        rows = [Row(recipient, due=moment) for recipient, _ in queued]
+        entry = Entry(mail_id, envelope.sender, envelope.options, moment, rows, received + content) if rows else None
+        return Incoming(
+            mail_id, moment, envelope, origin, content, received, tuple(here), queued, tuple(nowhere), entry, len(full)
+        )
+
     # -- the disk: in any thread -----------------------------------------------------------------------------------
 
     def _store_here(self, mail: Incoming) -> Stored | None:
-        if not mail.here:
-            return None
-        head = trace.return_path(mail.envelope.sender) + mail.received
-        return self._store.deliver(mail.id, head, mail.content, mail.mailboxes)
+        return self._store.deliver(mail.id, mail.head, mail.content, mail.mailboxes) if mail.here else None
 
     # -- the record, and what follows: on the loop's thread ----------------------------------------------------------
 
     def _finish(self, mail: Incoming, stored: Stored | None) -> Receipt:
-        try:
-            fact = self._fact(mail, stored)
-            self._journal.keep(fact)
-        except BaseException:
-            remove_quietly(stored.files if stored is not None else ())
-            raise
+        fact = self._fact(mail, stored)
+        delivered: Mail | None = None
         if stored is not None:
             addresses = tuple(recipient.address for recipient, _ in mail.here)
             named = tuple(dict.fromkeys(named for _, named in mail.here))
-            self._inbox.put(self._mail(mail.id, mail.moment, mail.envelope, addresses, named, stored))
+            delivered = self._mail(mail.id, mail.moment, mail.envelope, addresses, named, stored)
+        self._journal.keep(fact)  # the last that can fail
+        self._settle(mail, stored=True)
+        if delivered is not None:
+            self._inbox.put(delivered)
         receipt = reply.stored(mail.id)
 
         def announce() -> None:

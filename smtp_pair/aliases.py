@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from smtp_pair.mail.address import Address
 from smtp_pair.mail.envelope import Recipient
+
+_SELF = ("", "[127.0.0.1]", "[::1]")
+"""What means the server itself, besides its names: a bare <postmaster>, and the loopback literals (see routes.py)."""
 
 
 class Aliases:
@@ -13,27 +16,36 @@ class Aliases:
 
     def __init__(self, table: Mapping[str, Iterable[Address]], own: Iterable[str]) -> None:
         self._table = {local.casefold(): tuple(targets) for local, targets in table.items()}
-        self._domains = frozenset(own)
+        self._domains = frozenset((*own, *_SELF))
 
     def __contains__(self, address: Address) -> bool:
         return bool(self._table) and address.domain_key in self._domains and address.mailbox in self._table
 
     def expand(self, recipients: Iterable[Recipient]) -> tuple[tuple[Recipient, Address], ...]:
-        """Each recipient that a mail really goes to, once, with the address that the client named it by.
-
-        An alias of an alias is followed. One that leads back to itself means the mailbox of that name there: nothing
-        is lost, and nothing goes round.
-        """
+        """Each recipient that a mail really goes to, once, with the address that the client named it by."""
         found: dict[tuple[str, str], tuple[Recipient, Address]] = {}
         for recipient in recipients:
-            seen: set[Address] = set()
-            waiting = [recipient.address]
-            while waiting:
-                address = waiting.pop(0)
-                if address in self and address not in seen:
-                    seen.add(address)
-                    waiting += self._table[address.mailbox]
-                else:
-                    key = address.local, address.domain_key
-                    found.setdefault(key, (Recipient(address, recipient.options), recipient.address))
+            for address in self._ends(recipient.address):
+                key = address.local, address.domain_key
+                found.setdefault(key, (Recipient(address, recipient.options), recipient.address))
         return tuple(found.values())
+
+    def _ends(self, address: Address) -> Iterator[Address]:
+        """Where an address leads, in order. An alias of an alias is followed, and one that is come upon twice is
+        followed once. One that leads back to itself means the mailbox of that name there: nothing is lost, and nothing
+        goes round."""
+        above: set[str] = set()  # the aliases that led to the one that is looked at
+        followed: set[str] = set()
+        waiting = [(address, False)]
+        while waiting:
+            one, done = waiting.pop()
+            name = one.mailbox
+            if done:
+                above.discard(name)
+            elif one not in self or name in above:
+                yield one
+            elif name not in followed:
+                followed.add(name)
+                above.add(name)
+                waiting.append((one, True))
+                waiting += [(target, False) for target in reversed(self._table[name])]

@@ -61,20 +61,23 @@ class ContentReader:
         return b"" if self.too_big else content
 
     def _keep(self, chunk: bytes) -> None:
+        if self.too_big:
+            return
+        self._kept.append(chunk)
         self._size += len(chunk)
-        if not self.too_big:
-            self._kept.append(chunk)
-            if self._size > self._limit and self._size - self._stuffing(chunk) > self._limit:
-                self.too_big = True
-                self._kept.clear()
+        # A little may be kept that turns out to be of the end: content() has the last word.
+        most = self._limit + len(END)
+        if self._size > most and self._size - self._stuffing(chunk) > most:
+            self.too_big = True
+            self._kept.clear()
 
     def _stuffing(self, chunk: bytes) -> int:
-        """Dots that were put in for the transfer alone, and do not count against SIZE (RFC 1870 3): at most so many,
-        for one may hide at each joint."""
+        """The dots that were put in for the transfer alone, and do not count against SIZE (RFC 1870 5)."""
         if self._dots < 0:
-            self._dots = sum(piece.count(b"\n.") + 1 for piece in self._kept)
+            self._kept = [b"".join(self._kept)]
+            self._dots = self._kept[0].count(b"\n.") + self._kept[0].startswith(b".")
         else:
-            self._dots += chunk.count(b"\n.") + 1
+            self._dots += (self._tail[-1:] + chunk).count(b"\n.")
         return self._dots
 
     def _take_back(self, octets: int) -> None:
@@ -113,6 +116,8 @@ class ChunkReader:
         self._kept.clear()
         self.bare = has_bare_line_ends(octets)
         content = normalise(octets, bare=self.bare)
+        if len(content) > self._limit:
+            self.too_big = True
         return content if not content or content.endswith(b"\r\n") else content + b"\r\n"
 
 

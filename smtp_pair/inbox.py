@@ -135,7 +135,7 @@ class Inbox:
 
     def wait_for(self, wanted: Wanted, count: int, timeout: float) -> list[Mail]:
         """The first ``count`` mails that are wanted. Raises MailNotFound after ``timeout`` seconds."""
-        _check(count)
+        self._check(wanted, count, timeout)
         deadline = time.monotonic() + timeout
         seen = 0
         found: list[Mail] = []
@@ -156,7 +156,7 @@ class Inbox:
 
     async def wait_for_async(self, wanted: Wanted, count: int, seconds: float) -> list[Mail]:
         """The same without blocking the caller's event loop."""
-        _check(count)
+        self._check(wanted, count, seconds)
         loop = asyncio.get_running_loop()
         woken = asyncio.Event()
 
@@ -188,6 +188,14 @@ class Inbox:
             return
         raise UnexpectedMail(f"{self._hostname} has a mail{wanted}, and should not: {describe(mail)}")
 
+    def _check(self, wanted: Wanted, count: object, seconds: object) -> None:
+        if not isinstance(count, int) or count < 1:
+            raise ValueError(f"a wait is for one mail or more, not for {count!r}; assert_no_mail is for none")
+        if not isinstance(seconds, int | float) or not seconds >= 0:
+            raise ValueError(f"{seconds!r} is not a number of seconds to wait")
+        if wanted.after is not None and wanted.after.hostname != self._hostname:
+            raise ValueError(f"after= is a mail of {wanted.after.hostname}, and this is {self._hostname}")
+
     def _wanted(self, mails: Iterable[Mail], wanted: Wanted) -> list[Mail]:
         mails = list(mails)
         if wanted.after is not None and wanted.after in mails:
@@ -196,6 +204,7 @@ class Inbox:
 
     def _nothing(self, wanted: Wanted, count: int, found: list[Mail], timeout: float) -> str:
         mails = self.mails
+        early = mails[: mails.index(wanted.after) + 1] if wanted.after in mails else []
         what = f"no mail{wanted}" if count == 1 else f"{len(found)} of {count} mails{wanted}"
         lines = [f"{what} came to {self._hostname} within {timeout:g} s."]
         if not mails:
@@ -203,17 +212,13 @@ class Inbox:
         else:
             lines.append(f"What did come ({len(mails)}), the last first:")
             for mail in mails[::-1][:_SHOWN]:
-                why = "; ".join(wanted.differences(mail)) or "it is one of those wanted"
+                why = "; ".join([*(["it is not after that mail"] if mail in early else []), *wanted.differences(mail)])
+                why = why or "it is one of those wanted"
                 lines += [f"  - {describe(mail)}", f"      {why}"]
             if len(mails) > _SHOWN:
                 lines.append(f"  ... and {len(mails) - _SHOWN} more")
         explanation = self._explain()
         return "\n".join([*lines, explanation] if explanation else lines)
-
-
-def _check(count: int) -> None:
-    if count < 1:
-        raise ValueError(f"a wait is for one mail or more, not for {count}; assert_no_mail is for none")
 
 
 def describe(mail: Mail) -> str:

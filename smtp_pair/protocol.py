@@ -201,6 +201,11 @@ class Conversation:
         """The reverse-path of the open transaction."""
         return self._visit.sender
 
+    @property
+    def authenticating(self) -> bool:
+        """Whether the next line is a proof of who the client is, and nobody's to write down."""
+        return self._exchange is not None
+
     def greeting(self) -> Reply:
         """The first words."""
         return reply.greeting(self._rules.hostname)
@@ -210,12 +215,15 @@ class Conversation:
         if self._exchange is not None:
             return self._count(self._respond(self._exchange, line))
         verb, _, argument = line.partition(b" ")
-        if len(line) > _LINES.get(verb.upper(), _COMMAND_LINE):
-            return self._count(reply.LINE_TOO_LONG)
         name = verb.upper().decode("ascii", "replace")
         row = ORDER.get(name)
+        if row is None and (name in _NOT_SMTP or b" HTTP/" in line):  # however long the line is
+            self.expects = Expects.NOTHING
+            return reply.NOT_SMTP
+        if len(line) > _LINES.get(verb.upper(), _COMMAND_LINE):
+            return self._count(reply.LINE_TOO_LONG)
         if row is None:
-            return self._unknown(name)
+            return self._count(reply.UNKNOWN_COMMAND)
         try:
             text = argument.decode("utf-8").strip(" ")
         except UnicodeDecodeError:
@@ -284,12 +292,6 @@ class Conversation:
             return reply.TOO_MANY_COMMANDS
         return answer
 
-    def _unknown(self, verb: str) -> Reply:
-        if verb in _NOT_SMTP:
-            self.expects = Expects.NOTHING
-            return reply.NOT_SMTP
-        return self._count(reply.UNKNOWN_COMMAND)
-
     # -- one method for each verb; the state has been checked ------------------------------------------------------
 
     def _ehlo(self, argument: str) -> Reply:
@@ -352,8 +354,7 @@ class Conversation:
         if isinstance(exchange, _Refused):
             return self._end_of_auth(reply.BAD_CREDENTIALS)
         try:
-            # a single equals sign is the empty response (RFC 4954 4)
-            return self._challenge(exchange.step(b"" if line == b"=" else base64.b64decode(line, validate=True)))
+            return self._challenge(exchange.step(_decoded(line)))
         except binascii.Error:
             return self._end_of_auth(reply.NOT_BASE64)
         except SaslError as error:
@@ -363,7 +364,8 @@ class Conversation:
         if isinstance(said, bytes):
             return reply.challenge(base64.b64encode(said).decode())
         exchange, self._exchange = self._exchange, None  # whatever the callback does, this authentication is over
-        if self._rules.authenticate(said):
+        # An empty password proves nothing, and is an anonymous bind to some directories (RFC 4513 5.1.2).
+        if said.secret and self._rules.authenticate(said):
             self._visit.user = said.user or said.mechanism
             return reply.AUTHENTICATED
         if exchange is not None and exchange.refusal:
@@ -477,6 +479,15 @@ class _Refused:
 
     def step(self, response: bytes) -> bytes | Credentials:
         return b""
+
+
+def _decoded(response: bytes) -> bytes:
+    """What stands in a response. Raises binascii.Error where that is not base64."""
+    if response == b"=":
+        return b""  # the empty response (RFC 4954 4)
+    if len(response) % 4:
+        raise binascii.Error("not whole groups of four")  # too many = pass the strict mode of the standard library
+    return base64.b64decode(response, validate=True)
 
 
 def _after(argument: str, keyword: str) -> str | None:

@@ -25,8 +25,7 @@ import pytest
 # smtp_pair's own modules are imported where they are used: this file is loaded in every run of every suite.
 if TYPE_CHECKING:
     from smtp_pair.config import Domain, Durability, Retry
-    from smtp_pair.network import Network, Pair
-    from smtp_pair.routes import NextHop
+    from smtp_pair.network import Network, Pair, RouteTo
 
 
 class MailNetwork(Protocol):
@@ -35,7 +34,7 @@ class MailNetwork(Protocol):
     def __call__(
         self,
         *domains: Domain | str,
-        routes: Mapping[str, str | NextHop] | None = None,
+        routes: Mapping[str, RouteTo] | None = None,
         directory: Path | str | None = None,
         host: str = "127.0.0.1",
         durability: Durability = "fast",
@@ -84,7 +83,7 @@ def mail_network(tmp_path: Path) -> Iterator[MailNetwork]:
 
         def start(
             *domains: Domain | str,
-            routes: Mapping[str, str | NextHop] | None = None,
+            routes: Mapping[str, RouteTo] | None = None,
             directory: Path | str | None = None,
             host: str = "127.0.0.1",
             durability: Durability = "fast",
@@ -110,7 +109,8 @@ def mail_network(tmp_path: Path) -> Iterator[MailNetwork]:
 @pytest.fixture
 def mail_env(mail_pair: Pair, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
     """The pair's first server (jaku) in the environment variables that programs read, for this test and whatever
-    process it starts: SMTP_HOST and SMTP_PORT, EMAIL_HOST, EMAIL_PORT and EMAIL_URL, MAIL_SERVER and MAIL_PORT."""
+    process it starts: SMTP_HOST and SMTP_PORT, EMAIL_HOST, EMAIL_PORT and EMAIL_URL, MAIL_SERVER and MAIL_PORT. Where
+    the server has TLS, SSL_CERT_FILE names the certificate of the authority to trust."""
     host, port = mail_pair.jaku.host, str(mail_pair.jaku.port)
     variables = {
         "SMTP_HOST": host,
@@ -121,6 +121,12 @@ def mail_env(mail_pair: Pair, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, s
         "MAIL_SERVER": host,
         "MAIL_PORT": port,
     }
+    if mail_pair.jaku.config.tls != "off":
+        from smtp_pair.tls import write_authority
+
+        authority = mail_pair.directory / "ca.pem"
+        write_authority(authority)
+        variables["SSL_CERT_FILE"] = str(authority)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return variables

@@ -135,10 +135,12 @@ MECHANISMS: Mapping[str, Callable[[], Exchange]] = {**PASSWORD_MECHANISMS, **TOK
 
 
 def _bearer(pairs: list[bytes]) -> str:
+    """The token; "" where the client leaves it out, to be told what is wanted (RFC 7628 4.3)."""
     for pair in pairs:
-        scheme, _, token = pair.partition(b" ")
-        if scheme.lower() == b"auth=bearer" and token:
-            return _text(token)
+        key, _, value = pair.partition(b"=")
+        scheme, _, token = value.partition(b" ")
+        if key == b"auth" and scheme.lower() in (b"bearer", b""):
+            return _text(token.strip(b" "))
     raise SaslError("there is no bearer token")
 
 

@@ -313,8 +313,6 @@ class _Running:
         self._journal = journal
         self._clock = server._clock
         self._relay = Relay(config.hostname)
-        self._tls = server_context(config.hostname, config.name) if config.tls != "off" else None
-        self._implicit = config.tls == "implicit"
         aliases = Aliases(
             {local: map(Address.parse, targets) for local, targets in config.aliases.items()},
             own=(domain_key(config.name), domain_key(config.hostname)),
@@ -357,16 +355,18 @@ class _Running:
             durable=server._durable,
             bounces=config.unreachable == "bounce",
         )
-        self._house = House(_rules(config), policy, self._acceptance.accept, self._refused, self._tls)
+        tls = server_context(config.hostname, config.name) if config.tls != "off" else None
+        self._house = House(
+            _rules(config), policy, self._acceptance.accept, self._refused, tls, implicit=config.tls == "implicit"
+        )
         self._opening: asyncio.Task[list[asyncio.Server]] | None = None
 
     def open(self, sockets: list[socket.socket]) -> None:
         self._opening = self._loop.create_task(self._open(sockets))
 
     async def _open(self, sockets: list[socket.socket]) -> list[asyncio.Server]:
-        tls = self._tls if self._implicit else None
         await self.spool.load()
-        return [await self._loop.create_server(self._session, sock=sock, backlog=1024, ssl=tls) for sock in sockets]
+        return [await self._loop.create_server(self._session, sock=sock, backlog=1024) for sock in sockets]
 
     def _session(self) -> Session:
         return Session(self._house, self._loop)

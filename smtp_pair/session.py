@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 _PIECE = 1 << 16
 _LINGER = 1.0  # seconds
+_GROUP = 100
+"""Replies that wait for each other at most. A flood of pipelined commands fills no memory with the replies to them, and
+every other session has its turn in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class House:
     """Told of each recipient that was refused: the client, the sender, the recipient as asked for, the reply."""
     tls: ssl.SSLContext | None = None
     """What STARTTLS begins."""
+    implicit: bool = False
+    """Whether TLS begins by itself, before the greeting (RFC 8314 3)."""
     sessions: set[Session] = field(default_factory=set)
     peers: Counter[str] = field(default_factory=Counter)
     """How many sessions each address has."""
@@ -80,6 +85,7 @@ class Session(SMTP):
         self._heard = 0.0
         self._began = 0.0
         self._busy = False  # a mail is being stored: the time that we take is not the client's
+        self._upgrading = False  # in a handshake
         self._parting: Reply | None = reply.SHUTTING_DOWN
 
     # -- what aiosmtpd calls -----------------------------------------------------------------------------------------
@@ -89,6 +95,8 @@ class Session(SMTP):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is there."""
+        if self._house.implicit and isinstance(transport, asyncio.ReadTransport):
+            transport.pause_reading()  # what it says first is a handshake, and not ours to read
         self._began = self.loop.time()
         self._house.sessions.add(self)
         super().connection_made(transport)
@@ -96,6 +104,8 @@ class Session(SMTP):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The client is gone."""
+        if self not in self._house.sessions:
+            return  # told already: see _handle_client
         self._house.sessions.discard(self)
         host = self._peer()[0]
         self._house.peers[host] -= 1
@@ -125,11 +135,14 @@ class Session(SMTP):
             self._timeout_handle = self.loop.call_later(min(to_say, to_end), self._timeout_cb)
         else:
             self.end(reply.IDLE if to_say <= 0 else reply.SESSION_TOO_LONG)
+            # Whoever has read nothing for so long does not read the last word either, and holds a slot all the same.
+            self._timeout_handle = self.loop.call_later(_LINGER, self._abort)
 
     async def _handle_client(self) -> None:
-        secure = self.transport is not None and self.transport.get_extra_info("sslcontext") is not None
-        talk = Conversation(self._house.rules, self._house.door, self._peer()[0], secure=secure)
+        talk = Conversation(self._house.rules, self._house.door, self._peer()[0])
         try:
+            if self._house.implicit and not await self._start_tls(talk):
+                return
             if self._crowded():
                 self._say(reply.TOO_MANY_CONNECTIONS)
             else:
@@ -151,6 +164,10 @@ class Session(SMTP):
         finally:
             if self.transport is not None:
                 self._writer.close()
+            if self._upgrading:
+                # asyncio tells the protocol nothing of a connection that is lost in a handshake: it would count against
+                # the limits for ever.
+                self.loop.call_soon(self.connection_lost, None)
 
     async def _let_it_read(self) -> None:
         """Closing with octets unread resets the connection, and the client may lose the reply that says why: so its
@@ -189,7 +206,8 @@ class Session(SMTP):
         self._abort()
 
     def _abort(self) -> None:
-        if isinstance(self.transport, asyncio.WriteTransport) and self.transport.get_write_buffer_size():
+        """Drop a connection that is closed on our side, whatever the client has not read, or, in TLS, not confirmed."""
+        if isinstance(self.transport, asyncio.WriteTransport):
             self.transport.abort()
 
     async def _converse(self, talk: Conversation) -> None:
@@ -202,6 +220,9 @@ class Session(SMTP):
                     answer = self._answer(talk, line)
                     if answer is not None:
                         self._say(answer)
+                    if len(self._unsent) >= _GROUP:
+                        await self._flush()
+                        await asyncio.sleep(0)
                 case Expects.CONTENT:
                     if not await self._take_content(talk):
                         return
@@ -213,20 +234,23 @@ class Session(SMTP):
                         return
 
     def _answer(self, talk: Conversation, line: bytes) -> Reply | None:
+        secret = talk.authenticating or line[:4].upper() == b"AUTH"
         try:
             answer = talk.command(line)
+            if answer is not None and answer.code >= 400 and line[:4].upper() == b"RCPT" and not secret:
+                self._house.refused(self._client(), talk.sender, line[8:].decode("utf-8", "replace").strip(), answer)
         except Exception:
-            # A fault of ours is no reason to refuse a mail for good, nor for a stranger to read about it (C43).
-            log.exception("command %r failed", line[:80])
+            # A fault of ours is no reason to refuse a mail for good, nor for a stranger to read about it (C43); and a
+            # password has no business in a log.
+            log.exception("command %r failed", b"AUTH ..." if secret else line[:80])
             return reply.OUR_FAULT
-        if answer is not None and answer.code >= 400 and line[:4].upper() == b"RCPT":
-            self._house.refused(self._client(), talk.sender, line[8:].decode("utf-8", "replace").strip(), answer)
         return answer
 
     async def _start_tls(self, talk: Conversation) -> bool:
         """Upgrade the connection. False: the handshake failed, and there is nobody left to talk to."""
         assert self._house.tls is not None
         await self._flush()
+        self._upgrading = True
         # What came after the command and before the handshake is anybody's who can write to the wire (CVE-2011-0411).
         self._unread = b""
         self._reader._buffer.clear()  # type: ignore[attr-defined]
@@ -235,6 +259,7 @@ class Session(SMTP):
         except (OSError, EOFError) as error:  # ssl.SSLError among them
             log.info("no TLS with %s: %s", self._client(), error)
             return False
+        self._upgrading = False
         self.transport = self._writer.transport
         self._reader._transport = self.transport  # type: ignore[attr-defined]
         talk.secured()
@@ -292,7 +317,14 @@ class Session(SMTP):
         try:
             await self._flush()
         finally:
+            self._announce(receipt)
+
+    def _announce(self, receipt: Receipt) -> None:
+        """The client has its 250: what fails from here on is ours alone."""
+        try:
             receipt.announce()
+        except Exception:
+            log.exception("a mail was taken, and what follows failed")
 
     def _objection(self, reader: ContentReader | ChunkReader, content: bytes) -> Reply | None:
         rules = self._house.rules
@@ -300,7 +332,8 @@ class Session(SMTP):
             return reply.TOO_BIG
         if reader.bare and rules.reject_bare_newline:
             return reply.BARE_NEWLINE
-        if len(content) > rules.limits.header and content.find(b"\r\n\r\n", 0, rules.limits.header + 4) < 0:
+        most = rules.limits.header
+        if len(content) > most and not content.startswith(b"\r\n") and content.find(b"\r\n\r\n", 0, most + 2) < 0:
             return reply.HEADER_TOO_BIG
         return None
 
@@ -310,7 +343,7 @@ class Session(SMTP):
         try:
             return await asyncio.shield(taken)
         except asyncio.CancelledError:
-            taken.add_done_callback(lambda done: done.result().announce())
+            taken.add_done_callback(lambda done: self._announce(done.result()))
             raise
         finally:
             self._busy = False

@@ -67,8 +67,8 @@ class SmtpClient:
         try:
             return await cls._connect(hop, hostname, patience)
         except TlsFailed:
-            if hop.tls != "opportunistic":
-                raise
+            if hop.tls != "opportunistic" or hop.user:
+                raise  # a password is not said in the clear because somebody broke the handshake
             # A broken certificate or an old protocol is no worse than no TLS at all (RFC 7435).
             return await cls._connect(replace(hop, tls="off"), hostname, patience)
 
@@ -126,8 +126,8 @@ class SmtpClient:
         if any(answer.code == 421 for answer in [*answers, final]):
             self.usable = False  # it is closing (RFC 5321 3.8)
         sender, *recipients = answers[: 1 + len(envelope.forward_paths)]
-        if sender.refused:
-            return [sender] * len(envelope.forward_paths)
+        if not sender.accepted:
+            return [sender if sender.refused else final] * len(envelope.forward_paths)
         return [answer if answer.refused else final for answer in recipients]
 
     async def close(self) -> None:
@@ -147,8 +147,10 @@ class SmtpClient:
 
     @property
     def gone(self) -> bool:
-        """Whether the other side is known to have closed it."""
-        return self._reader.at_eof() or self._writer.is_closing()
+        """Whether the other side is known to have closed it, or has spoken unasked: its words would be taken for the
+        answer to something else."""
+        unasked = bool(self._reader._buffer)  # type: ignore[attr-defined]
+        return unasked or self._reader.at_eof() or self._writer.is_closing()
 
     async def _introduce(self, hostname: str) -> None:
         greeting = await self._reply()
@@ -183,7 +185,7 @@ class SmtpClient:
     async def _start_tls(self) -> None:
         go = await self._ask(b"STARTTLS\r\n")
         if go.code != 220:
-            raise TlsFailed(go)
+            raise TlsFailed(reply.tls_failed(str(self._hop), f"it says {go}"))
         demanding = self._hop.tls == "required"
         context = tls.trusting_context() if demanding else tls.opportunistic_context()
         # Replies that came before the handshake are not the hop's (CVE-2011-0411, the other way round).
@@ -289,13 +291,15 @@ class SmtpClient:
 
     async def _reply(self, patience: float | None = None) -> Reply:
         lines: list[bytes] = []
+        octets = 0
         async with self._guarded(patience or self._patience.reply):
             while not lines or lines[-1][3:4] == b"-":
                 line = await self._reader.readline()
                 if not line.endswith(b"\n"):
                     raise self._broken("closed by the other side")
                 lines.append(line)
-                if sum(map(len, lines)) > _REPLY_OCTETS:
+                octets += len(line)
+                if octets > _REPLY_OCTETS:
                     raise self._broken("its reply does not end")
         try:
             return Reply.parse(lines)

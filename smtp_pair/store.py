@@ -207,7 +207,7 @@ def folder_name(mailbox: str) -> str:
     if _PLAIN.fullmatch(name) and not name.endswith(".") and not _RESERVED.fullmatch(name):
         return name
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return f"{_FOREIGN.sub('_', name)[:40].strip('_')}~{digest}"
+    return f"{_FOREIGN.sub('_', name)[:40].strip('_-')}~{digest}"
 
 
 def ending(filename: str | None, content_type: str) -> str:

@@ -165,7 +165,7 @@ def _uuencode(raw: memoryview, defects: list[str]) -> Iterator[bytes | memoryvie
         except binascii.Error:
             # Some encoders add characters; the first one says how many octets, so how many characters, there are.
             try:
-                pieces.append(binascii.a2b_uu(line[: ((line[0] - 32 & 63) * 4 + 5) // 3]))
+                pieces.append(binascii.a2b_uu(line[: (((line[0] - 32) & 63) * 4 + 5) // 3]))
             except binascii.Error:
                 broken += 1
     else:

@@ -122,21 +122,21 @@ def structured(field: bytes | None, defects: list[str]) -> Structured:
     if not field:
         return NOTHING
     text = _unfolded(field, defects)
-    value, at = _up_to_semicolon(text, 0)
+    first, at = _piece(text, 0)
     parameters: dict[str, str] = {}
-    if "=" in value:  # the first semicolon is missing: the last word before the "=" is a name
-        value, _, argument = value.partition("=")
-        value, _, name = value.rstrip().rpartition(" ")
-        parameters[name.lower()] = argument.lstrip()
+    value = first.plain.partition("(")[0].rstrip().lower() or first.string.lower()
+    if "=" in first.plain:  # a semicolon is missing, as in: attachment filename="plan.gif"
+        name, argument = first.parameter()
+        value, _, name = name.rpartition(" ")
+        parameters[name] = argument
     for _ in range(PARAMETER_LIMIT):
         if at >= len(text):
             break
-        parameter, at = _up_to_semicolon(text, at)
-        name, _, argument = parameter.partition("=")
-        parameters.setdefault(name.rstrip().lower(), argument.lstrip())
+        piece, at = _piece(text, at)
+        parameters.setdefault(*piece.parameter())
     else:
         defects.append(f"more than {PARAMETER_LIMIT:,} parameters: the rest is not read")
-    return Structured(value.partition("(")[0].rstrip().lower(), _whole(parameters, defects))
+    return Structured(value, _whole(parameters, defects))
 
 
 def words(text: str, defects: list[str]) -> str:
@@ -182,30 +182,42 @@ def _unfolded(field: bytes, defects: list[str]) -> str:
     return octets.decode("ascii") if octets.isascii() else decoding.guessed(octets, defects)
 
 
-def _up_to_semicolon(text: str, at: int) -> tuple[str, int]:
-    """The piece of a value that begins at ``at``, its quotes undone, its comments gone; and where the next begins.
+class _Piece(NamedTuple):
+    """What stands between two semicolons of a value, without its comments."""
 
-    What follows a quoted string is left out. A parenthesis within a word opens no comment: ``filename=plan(1).gif``
-    comes from mailers that should have quoted.
+    plain: str
+    """What is not quoted."""
+    string: str
+    """The first quoted string, its quotes undone. What follows it is left out."""
+
+    def parameter(self) -> tuple[str, str]:
+        """Name, in lower case, and value."""
+        name, _, value = self.plain.partition("=")
+        return name.rstrip().lower(), value.lstrip() + self.string
+
+
+def _piece(text: str, at: int) -> tuple[_Piece, int]:
+    """The piece that begins at ``at``, and where the next one does.
+
+    A parenthesis within a word opens no comment: ``filename=plan(1).gif`` comes from mailers that should have quoted.
     """
-    pieces: list[str] = []
-    quoted = False
+    plain: list[str] = []
+    rest = plain  # what is left out goes elsewhere
+    string: str | None = None
     while True:
         special = _SPECIAL.search(text, at)
         end = special.start() if special else len(text)
-        if not quoted:
-            pieces.append(text[at:end])
+        rest.append(text[at:end])
         if special is None or special[0] == ";":
-            return "".join(pieces).strip(), end + 1
+            return _Piece("".join(plain).strip(), string or ""), end + 1
         if special[0] == '"':
-            string, at = _string(text, end + 1)
-            if not quoted:
-                pieces.append(string)
-            quoted = True
+            found, at = _string(text, end + 1)
+            if string is None:
+                string, rest = found, []
         elif end == 0 or text[end - 1] in ' \t;=")':
             at = _after_comment(text, end + 1)
         else:
-            pieces.append("(")
+            rest.append("(")
             at = end + 1
 
 
@@ -238,7 +250,7 @@ def _whole(parameters: Mapping[str, str], defects: list[str]) -> Mapping[str, st
         if "*" in name and (section := _SECTION.fullmatch(name)) is not None:
             sections.setdefault(section[1], []).append((int(section[2] or 0), bool(section[3]), value))
     for name, pieces in sections.items():
-        found[name] = _joined(sorted(pieces), defects)
+        found[name] = _joined(sorted(pieces), defects) or found.get(name, "")
     return found
 
 

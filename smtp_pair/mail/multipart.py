@@ -106,20 +106,24 @@ class _Splitter:
         defects = [] if self._delimiter_at(head.body - 2) else list(head.defects)  # a part may be a header alone
         kind = _type(head.fields, default, defects)
         leaf = Leaf(head.fields, kind, head.body, len(self._content), alternative, defects)
-        boundary = _boundary(kind)
-        if kind.value.startswith("multipart/"):
-            if not boundary:
-                defects.append("a multipart without a boundary")
-            elif len(self._open) == DEPTH_LIMIT:
-                defects.append(f"multiparts nested deeper than {DEPTH_LIMIT}: left as it is")
-            else:
-                if header.token(head.fields.get(b"content-transfer-encoding"), defects) not in _UNENCODED:
-                    self._defects.append("a multipart in a transfer encoding, which may only be on its parts")
-                self._open.append(_Multipart(leaf, boundary))
-                self._look_for_open()
-                return head.body - 2
-        self._leaf = leaf
+        if not (kind.value.startswith("multipart/") and self._open_multipart(leaf)):
+            self._leaf = leaf
         return head.body - 2
+
+    def _open_multipart(self, leaf: Leaf) -> bool:
+        """Open a multipart, unless it has to be a leaf."""
+        boundary = leaf.type.parameters.get("boundary", "").rstrip().encode()
+        if not 0 < len(boundary) <= _BOUNDARY_LIMIT:
+            leaf.defects.append("a multipart without a boundary")
+            return False
+        if len(self._open) == DEPTH_LIMIT:
+            leaf.defects.append(f"multiparts nested deeper than {DEPTH_LIMIT}: left as it is")
+            return False
+        if header.token(leaf.fields.get(b"content-transfer-encoding"), leaf.defects) not in _UNENCODED:
+            self._defects.append("a multipart in a transfer encoding, which only its parts may have")  # RFC 2045 6.4
+        self._open.append(_Multipart(leaf, boundary))
+        self._look_for_open()
+        return True
 
     def _end(self, level: int, at: int) -> None:
         """End the leaf and the multiparts from this level on, which have all come to an end at an offset."""
@@ -212,12 +216,6 @@ def _type(fields: Mapping[bytes, bytes], default: Structured, defects: list[str]
         defects.append("a content type that is none")
         return Structured(_TEXT.value, given.parameters)
     return Structured(f"{name[1]}/{name[2]}", given.parameters)
-
-
-def _boundary(kind: Structured) -> bytes:
-    """What separates the parts; b"" where nothing usable is named."""
-    boundary = kind.parameters.get("boundary", "").rstrip().encode()
-    return boundary if len(boundary) <= _BOUNDARY_LIMIT else b""
 
 
 def _common_beginning(boundaries: Collection[bytes]) -> bytes:

@@ -62,11 +62,18 @@ def test_in_the_pair_of_the_session(mail_pair_session):
         assert [mail.subject for mail in pair.jaku.messages] == [os.environ["WHOSE"]]
 """
 
+SETTINGS = """
+[pytest]
+filterwarnings = error
+asyncio_default_fixture_loop_scope = function
+"""
+
 
 def test_two_runs_of_pytest_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two runs that are in the same test at the same moment, with the same temporary root, do not meet in any port or
     folder: each sees its own mail alone."""
     (tmp_path / "test_run.py").write_text(A_RUN, "utf-8")
+    (tmp_path / "pytest.ini").write_text(SETTINGS, "ascii")
     with ExitStack() as stack:
         meeting = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         meeting.settimeout(60)
@@ -75,10 +82,10 @@ def test_two_runs_of_pytest_at_the_same_time(tmp_path: Path, monkeypatch: pytest
         runs = []
         for whose in ("one", "two"):
             monkeypatch.setenv("WHOSE", whose)
-            command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "test_run.py"]
+            command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_run.py"]
             run = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            runs.append(stack.enter_context(run))
             stack.callback(run.kill)
-            runs.append(run)
         try:
             for _ in range(3):
                 both = [meeting.accept()[0] for _ in runs]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -81,9 +82,10 @@ class ScriptedHop:
         """The commands of each connection."""
         self.mails: list[bytes] = []
         """Contents as they came, dots and all, that were taken."""
-        self.groups: list[bytes] = []
-        """What came in one segment before the first reply to it."""
+        self.silent = asyncio.Event()
+        """It has come to where it says nothing."""
         self._writers: set[asyncio.StreamWriter] = set()
+        self._sessions: list[asyncio.Task[None]] = []
         self._server: asyncio.Server
         self.hop = NextHop("127.0.0.1", 0, "hop.test")
 
@@ -94,10 +96,17 @@ class ScriptedHop:
 
     async def stop(self) -> None:
         self._server.close()
-        for writer in tuple(self._writers):
-            writer.transport.abort()
-        while self._writers:
-            await asyncio.sleep(0)
+        for task in self._sessions:
+            task.cancel()
+        await asyncio.gather(*self._sessions, return_exceptions=True)
+
+    def say(self, when: str, says: Says | None) -> None:
+        """What to reply from now on; None: as a hop does that minds its business."""
+        self._times.pop(when, None)
+        if says is None:
+            self._replies.pop(when, None)
+        else:
+            self._replies[when] = says
 
     def hang_up(self) -> None:
         """Close every connection, as a server does with idle ones."""
@@ -113,27 +122,37 @@ class ScriptedHop:
         return [line[:4].upper().decode() for line in self.said[connection]]
 
     async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._sessions.append(task)
         self._writers.add(writer)
         commands: list[bytes] = []
         self.said.append(commands)
         try:
             await self._say(writer, "greeting", b"220 hop.test")
+            sender, recipients = False, 0
             while line := await reader.readline():
                 commands.append(line.rstrip(b"\r\n"))
                 verb = line[:4].upper().decode("latin-1").strip()
                 default = b"250 2.0.0 OK"
                 if verb == "EHLO":
-                    default = b"\r\n".join(
-                        [b"250-hop.test", *(b"250-%b" % one.encode() for one in self._offers), b"250 X"]
-                    )
+                    offers = [b"250-%b" % one.encode() for one in self._offers]
+                    default = b"\r\n".join([b"250-hop.test", *offers, b"250 X"])
+                elif (verb == "RCPT" and not sender) or (verb == "DATA" and not recipients):
+                    default = b"503 5.5.1 not yet"
                 elif verb == "DATA":
                     default = b"354 go ahead"
                 said = await self._say(writer, verb, default)
                 if verb == "QUIT":
                     return
-                if verb == "DATA" and said.startswith(b"354"):
+                if verb in ("MAIL", "RSET"):
+                    sender, recipients = verb == "MAIL" and said.startswith(b"2"), 0
+                elif verb == "RCPT":
+                    recipients += said.startswith(b"2")
+                elif verb == "DATA" and said.startswith(b"354"):
                     content = await _content(reader)
-                    if (await self._say(writer, "dot", b"250 2.0.0 taken")).startswith(b"2"):
+                    sender, recipients = False, 0
+                    if re.match(rb"2[0-9][0-9] ", await self._say(writer, "dot", b"250 2.0.0 taken")):
                         self.mails.append(content)
         except (ConnectionError, EOFError):
             pass
@@ -153,6 +172,7 @@ class ScriptedHop:
             writer.transport.abort()
             raise EOFError
         if says == SILENT:
+            self.silent.set()
             await asyncio.Event().wait()
         writer.write(says + b"\r\n")
         await writer.drain()
@@ -166,6 +186,23 @@ async def _content(reader: asyncio.StreamReader) -> bytes:
             raise EOFError
         lines.append(line)
     return b"".join(lines)
+
+
+@pytest_asyncio.fixture
+async def pass_time() -> Callable[[float], Awaitable[None]]:
+    """Lets so many seconds pass on the running loop, at once, for whoever waits when nothing moves any more."""
+    loop = asyncio.get_running_loop()
+    ahead = 0.0
+    real = loop.time
+
+    async def pass_seconds(seconds: float) -> None:
+        nonlocal ahead
+        for _ in range(20):  # what was written before is read, and what follows from it is done
+            await asyncio.sleep(0)
+        ahead += seconds
+
+    loop.time = lambda: real() + ahead  # type: ignore[method-assign]  # the loop is this test's alone
+    return pass_seconds
 
 
 @pytest_asyncio.fixture

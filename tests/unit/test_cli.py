@@ -119,13 +119,21 @@ def run(*words: object, cwd: Path, stdin: str = "", **more: str) -> subprocess.C
     )
 
 
-def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
-    """The one line on standard error of a command that ends with 2, in this process."""
-    assert cli.main(list(map(str, words))) == 2
-    shown = capsys.readouterr()
-    assert shown.out == ""
-    assert shown.err.count("\n") == 1
-    return shown.err.rstrip("\n")
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """The one line on standard error of a command that ends with 2, in this process, whose handlers of signals stay;
+    servers that start all the same stop at once."""
+
+    def run_in_vain(*words: object) -> str:
+        assert cli.main(list(map(str, words))) == 2
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert shown.err.count("\n") == 1
+        return shown.err.rstrip("\n")
+
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(up_command._Events, "__iter__", lambda _: iter(()))
+    return run_in_vain
 
 
 # -- the face ----------------------------------------------------------------------------------------------------------
@@ -206,10 +214,9 @@ def test_bad_usage(words: list[str], named: str, capsys: pytest.CaptureFixture[s
     ],
 )
 def test_up_names_what_cannot_be(
-    words: list[str], named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: list[str], named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]
 ) -> None:
     """One line on standard error that names the culprit, exit code 2, and not a file more than before."""
-    monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process keeps its own handlers
     monkeypatch.chdir(tmp_path)
     Path("a-file").touch()
     Path("bad.toml").write_text('[[domain]]\nunreachable = "perhaps"\nname = "jaku.com"\n')
@@ -218,31 +225,25 @@ def test_up_names_what_cannot_be(
     before = sorted(tmp_path.rglob("*"))
     ports = [] if {"--host", "--port"} & set(words) else FREE_PORTS
     words = ["up", *words, *(() if "--config" in words else ports)]
-    line = refused(capsys, *words)
+    line = refused(*words)
     assert line.startswith("smtp-pair up: ")
     assert named in line
     assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="this system has no folder that root can't write to")
-def test_a_folder_that_cannot_be_written_is_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_that_cannot_be_written_is_named(refused: Callable[..., str]) -> None:
     """Also for root, whom permissions do not stop: the folder is tried, not only asked about."""
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    line = refused(capsys, "up", "--data", "/proc", *FREE_PORTS)
+    line = refused("up", "--data", "/proc", *FREE_PORTS)
     assert line.startswith("smtp-pair up: /proc/smtp.jaku.com: can't be written: ")
 
 
-def test_a_port_in_use_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_port_in_use_is_named(tmp_path: Path, refused: Callable[..., str]) -> None:
     """The server that wanted it, the address, and the reason; the folder that was to be made is not there."""
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         words = ["up", "--data", tmp_path / "a" / "b", "--port", "jaku.com=0", "--port", f"deathstar.com={port}"]
-        line = refused(capsys, *words)
+        line = refused(*words)
     assert line == f"smtp-pair up: smtp.deathstar.com can't listen on 127.0.0.1:{port}: the port is in use"
     assert list(tmp_path.iterdir()) == []
 
@@ -534,11 +535,11 @@ def test_the_exit_code_says_whether_anyone_was_accepted(up: Callable[..., Runnin
     ],
 )
 def test_bad_input_is_said_before_anyone_is_called(
-    words: list[str], named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: list[str], named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]
 ) -> None:
     """One line that names the option, exit code 2; no server is needed for it."""
     monkeypatch.chdir(tmp_path)
-    line = refused(capsys, *words)
+    line = refused(*words)
     assert line.startswith(f"smtp-pair {words[0]}: ")
     assert named in line
 

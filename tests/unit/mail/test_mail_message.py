@@ -39,18 +39,19 @@ def attachment(path: Path, filename: str | None = "plan.gif", content: bytes = b
 def mail(path: Path, raw: bytes, *attachments: Attachment) -> Mail:
     path.write_bytes(raw)
     return Mail(
-        "17-key-2",
-        "smtp.deathstar.com",
-        Envelope(LUKE, (Recipient(VADER),)),
-        (VADER,),
-        datetime(2026, 1, 1, tzinfo=UTC),
-        "Hello",
-        "The body",
-        Attachments(attachments),
-        (),
-        path,
-        path.read_bytes,
-        lambda mail_id: "-key-" in mail_id,
+        id="17-key-2",
+        hostname="smtp.deathstar.com",
+        envelope=Envelope(LUKE, (Recipient(VADER),)),
+        delivered_to=(VADER,),
+        addressed_to=(VADER,),
+        received_at=datetime(2026, 1, 1, tzinfo=UTC),
+        subject="Hello",
+        text="The body",
+        attachments=Attachments(attachments),
+        defects=(),
+        path=path,
+        _read=path.read_bytes,
+        _ours=lambda mail_id: "-key-" in mail_id,
     )
 
 
