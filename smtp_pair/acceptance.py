@@ -32,7 +32,7 @@ from smtp_pair.mail.envelope import Envelope, Origin, Recipient
 from smtp_pair.mail.message import Attachments, Mail
 from smtp_pair.mail.reply import Reply
 from smtp_pair.quota import Quota
-from smtp_pair.routes import LOCAL, NextHop, Routes
+from smtp_pair.routes import LOCAL, ByName, NextHop, Routes
 from smtp_pair.session import Receipt
 from smtp_pair.spool import Spool
 from smtp_pair.store import Store, Stored
@@ -239,7 +239,7 @@ class Acceptance:
             else:
                 # An alias that leads nowhere was accepted with its other targets: the spool fails it by itself.
                 failing = self._bounces or address != named
-                onto = onward if isinstance(route, NextHop) or failing else nowhere
+                onto = onward if isinstance(route, NextHop | ByName) or failing else nowhere
             onto.append(way)
         queued = (*onward, *full)
         rows = [Row(recipient, due=moment) for recipient, _ in queued]

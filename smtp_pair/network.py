@@ -36,6 +36,8 @@ from smtp_pair.config import (
     is_loopback,
 )
 from smtp_pair.disk import remove_quietly
+from smtp_pair.dns import Resolver
+from smtp_pair.dns_server import DnsServer
 from smtp_pair.journal import Listener
 from smtp_pair.mail.address import domain_key
 from smtp_pair.mail.errors import ConfigError, NotRunning, StartError
@@ -55,6 +57,8 @@ class Network:
     ``directory`` holds a folder for each server; without one there is a temporary one, which goes at the end of the
     ``with`` (or with the network). ``host`` is where to listen: an address of this machine's loopback, or ``localhost``
     for IPv4 and IPv6. ``durability`` and ``retry`` are for the domains that name none.
+    ``clock="manual"`` gives a :attr:`clock` that the test moves; ``seed`` repeats what is left to chance (the jitter of
+    retries). ``dns=True`` gives a name server, :attr:`dns`, which all ask; ``dns="127.0.0.1:5353"`` asks that one.
 
     Raises ConfigError for what can't be, at once; :meth:`start` raises StartError.
     """
@@ -69,6 +73,7 @@ class Network:
         retry: Retry | None = None,
         clock: Literal["system", "manual"] = "system",
         seed: int | None = None,
+        dns: bool | str = False,
         allow_remote: bool = False,
     ) -> None:
         if not domains:
@@ -96,6 +101,9 @@ class Network:
         self._host = host.lower()
         self._clock: Clock = ManualClock(self._settled) if clock == "manual" else SystemClock()
         self._random = random.Random(seed)
+        self._allow_remote = allow_remote
+        self._dns = DnsServer() if dns is True else None
+        self._name_server = _name_server(dns, allow_remote=allow_remote)
         self._ids = _Ids()
         self._servers: dict[str, Server] = {}
         self._listeners: list[Listener] = []
@@ -156,25 +164,45 @@ class Network:
         servers = self._servers or {config.name: self._server_of(config) for config in self._configs}
         bound: list[Server] = []
         try:
+            if self._dns is not None:
+                self._dns.bind()
             for server in servers.values():
                 server.bind()
                 bound.append(server)
         except BaseException:
             for server in bound:
                 server.unbind()
+            if self._dns is not None:
+                self._dns.unbind()
             remove_quietly(made)
             raise
-        table = self._routes | {
-            domain_key(name): _hop_to(server)
-            for server in servers.values()
-            for name in (server.domain, server.hostname)
+        hops = {server: _hop_to(server) for server in servers.values()}
+        own: dict[str, Destination] = {
+            domain_key(name): hop for server, hop in hops.items() for name in (server.domain, server.hostname)
         }
+        resolver = self._resolver({server.hostname.lower(): hop for server, hop in hops.items()})
+        # Where the network has a name server of its own, that one knows the way to its domains too, and may be made to
+        # forget it.
+        table = self._routes if self._dns is not None else {**self._routes, **own}
+        if self._dns is not None:
+            self._dns.introduce((server.domain, server.hostname) for server in servers.values())
+            background.run(self._dns.open())
         for server in servers.values():
-            server.open(table)
+            server.open(table, resolver)
         self._servers = servers
         self._process = os.getpid()
         self._running = True
         atexit.register(self.stop)  # whoever forgets it loses no mail that waits in a queue
+
+    def _resolver(self, hops: Mapping[str, NextHop]) -> Resolver | None:
+        if self._dns is None and self._name_server is None:
+            return None
+        host, port = (self._dns.host, self._dns.port) if self._dns is not None else self._name_server or ("", 0)
+        # Under a manual clock a wait for an answer is real, and a test has better things to do.
+        patience = 0.2 if self._dns is not None else 5.0
+        return Resolver(
+            host, port, hops=hops, allow_remote=self._allow_remote, random=self._random.random, patience=patience
+        )
 
     def _server_of(self, config: Domain) -> Server:
         directory = self.directory / config.hostname
@@ -196,6 +224,8 @@ class Network:
 
     async def _close(self) -> None:
         await asyncio.gather(*(server.close() for server in self.servers))
+        if self._dns is not None:
+            await self._dns.close()
 
     def __enter__(self: N) -> N:
         return self.start()
@@ -216,6 +246,13 @@ class Network:
         if not isinstance(self._clock, ManualClock):
             raise ConfigError('this network goes by the machine\'s time; start it with clock="manual" to move it')
         return self._clock
+
+    @property
+    def dns(self) -> DnsServer:
+        """The name server that ``dns=True`` gave the network. Raises ConfigError for any other network."""
+        if self._dns is None:
+            raise ConfigError("this network has no name server; start it with dns=True")
+        return self._dns
 
     # -- between tests -------------------------------------------------------------------------------------------------
 
@@ -279,6 +316,18 @@ def _route(domain: str, to: object, allow_remote: bool) -> tuple[str, Destinatio
         raise ConfigError(f"routes: {domain}: {error}") from None
 
 
+def _name_server(dns: bool | str, *, allow_remote: bool) -> tuple[str, int] | None:
+    if isinstance(dns, bool):
+        return None
+    try:
+        hop = destination(dns, allow_remote=allow_remote)
+    except ConfigError as error:
+        raise ConfigError(f"dns: {error}") from None
+    if not isinstance(hop, NextHop):
+        raise ConfigError(f"dns: {dns!r} is not HOST:PORT")
+    return hop.host, hop.port
+
+
 def _hop_to(server: Server) -> NextHop:
     """How the other servers of the network reach this one."""
     config = server.config
@@ -308,6 +357,7 @@ class Pair(Network):
         retry: Retry | None = None,
         clock: Literal["system", "manual"] = "system",
         seed: int | None = None,
+        dns: bool | str = False,
         allow_remote: bool = False,
     ) -> None:
         super().__init__(
@@ -320,6 +370,7 @@ class Pair(Network):
             retry=retry,
             clock=clock,
             seed=seed,
+            dns=dns,
             allow_remote=allow_remote,
         )
 

@@ -1,4 +1,4 @@
-"""Which way a mail goes: recipient's domain -> Local, NextHop, NoMail or Unreachable. Pure."""
+"""Which way a mail goes: recipient's domain -> Local, NextHop, NoMail, ByName or Unreachable. Pure."""
 
 from __future__ import annotations
 
@@ -49,6 +49,16 @@ class NoMail:
 
 
 @dataclass(frozen=True, slots=True)
+class ByName:
+    """The name server knows: the domain's mail exchangers are looked up for each attempt."""
+
+    domain: str
+
+    def __str__(self) -> str:
+        return f"the mail exchangers of {self.domain}"
+
+
+@dataclass(frozen=True, slots=True)
 class Unreachable:
     """Nothing is known about how to reach the domain."""
 
@@ -58,7 +68,7 @@ class Unreachable:
 
 Destination = NextHop | NoMail
 """What can stand in a table of routes."""
-Route = Local | Destination | Unreachable
+Route = Local | Destination | ByName | Unreachable
 
 LOCAL = Local()
 NO_MAIL = NoMail()
@@ -69,11 +79,17 @@ _OWN_LITERALS = ("[127.0.0.1]", "[IPv6:::1]")
 class Routes:
     """A routing table as one server sees it. Domains match in any case; U-labels match their A-labels."""
 
-    def __init__(self, own: Iterable[str], table: Mapping[str, Destination]) -> None:
+    def __init__(self, own: Iterable[str], table: Mapping[str, Destination], *, by_name: bool = False) -> None:
         self._table: dict[str, Route] = {domain_key(domain): hop for domain, hop in table.items()}
+        self._by_name = by_name
         # A bare <postmaster> and a loopback literal are the server itself (RFC 5321 4.5.1, 4.1.3).
         self._table.update(dict.fromkeys(map(domain_key, (*own, "", *_OWN_LITERALS)), LOCAL))
 
     def route(self, address: Address) -> Route:
         """The way to ``address``."""
-        return self._table.get(address.domain_key, UNREACHABLE)
+        key = address.domain_key
+        route = self._table.get(key)
+        if route is not None:
+            return route
+        # an address literal is no name to be looked up
+        return ByName(key) if self._by_name and not key.startswith("[") else UNREACHABLE

@@ -18,6 +18,7 @@ from smtp_pair.aliases import Aliases
 from smtp_pair.clock import Clock
 from smtp_pair.config import Domain
 from smtp_pair.disk import lock
+from smtp_pair.dns import Resolver
 from smtp_pair.entry import Entry, Outcome, Row, Waiting
 from smtp_pair.facts import Fact
 from smtp_pair.greylist import Greylist
@@ -26,7 +27,7 @@ from smtp_pair.journal import Journal, Listener
 from smtp_pair.listener import listen
 from smtp_pair.mail import reply
 from smtp_pair.mail.address import Address, domain_key
-from smtp_pair.mail.errors import NotRunning, StartError
+from smtp_pair.mail.errors import DeliveryError, NotRunning, StartError
 from smtp_pair.mail.message import Mail
 from smtp_pair.mail.reply import Reply
 from smtp_pair.notifier import Notifier
@@ -34,7 +35,7 @@ from smtp_pair.policy import Policy
 from smtp_pair.protocol import Rules
 from smtp_pair.quota import Quota
 from smtp_pair.relay import Relay
-from smtp_pair.routes import Destination, Local, NextHop, NoMail, Route, Routes, Unreachable
+from smtp_pair.routes import ByName, Destination, Local, NextHop, NoMail, Route, Routes, Unreachable
 from smtp_pair.sasl import MECHANISMS, PASSWORD_MECHANISMS, passwords
 from smtp_pair.session import House, Session
 from smtp_pair.spool import Spool
@@ -264,10 +265,11 @@ class Server:
         if unlock is not None:
             unlock()
 
-    def open(self, table: Mapping[str, Destination]) -> None:
+    def open(self, table: Mapping[str, Destination], resolver: Resolver | None = None) -> None:
         """Begin to answer. Does not wait: the listening socket keeps early clients in its backlog."""
         loop = background.loop()
-        self._running = _Running(self, Routes([self.domain, self.hostname], table), loop)
+        routes = Routes([self.domain, self.hostname], table, by_name=resolver is not None)
+        self._running = _Running(self, routes, resolver, loop)
         loop.call_soon_threadsafe(self._running.open, self._sockets)
         self._sockets = []
 
@@ -305,11 +307,14 @@ class Server:
 class _Running:
     """The parts of a server between start and stop; on the loop's thread."""
 
-    def __init__(self, server: Server, routes: Routes, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, server: Server, routes: Routes, resolver: Resolver | None, loop: asyncio.AbstractEventLoop
+    ) -> None:
         config, directory, journal = server.config, server.directory, server._journal
         self._loop = loop
         self._hostname = config.hostname
         self._directory = directory
+        self._resolver = resolver
         self._journal = journal
         self._clock = server._clock
         self._relay = Relay(config.hostname)
@@ -404,10 +409,30 @@ class _Running:
                 return await self._relay.attempt(route, entry.envelope(rows), content)
             case Local():
                 return await self._acceptance.deliver(entry, rows, content)
+            case ByName():
+                return await self._attempt_by_name(route, entry, rows, content)
             case NoMail():
                 return [reply.no_mail_there(row.recipient.address) for row in rows]
             case Unreachable():
                 return [reply.no_route(row.recipient.address) for row in rows]
+
+    async def _attempt_by_name(
+        self, route: ByName, entry: Entry, rows: Sequence[Row], content: bytes
+    ) -> Sequence[Reply]:
+        """Try the domain's exchangers in order, each with the recipients that those before could not take for now."""
+        assert self._resolver is not None
+        try:
+            hops = await self._resolver.exchangers(route.domain)
+        except DeliveryError as error:
+            return [error.reply] * len(rows)
+        answers: dict[int, Reply] = {}
+        for hop in hops:
+            left = [number for number in range(len(rows)) if number not in answers or answers[number].temporary]
+            if not left:
+                break
+            envelope = entry.envelope(rows[number] for number in left)
+            answers |= zip(left, await self._relay.attempt(hop, envelope, content), strict=True)
+        return [answers[number] for number in range(len(rows))]
 
     def _announce(self, notification: Entry) -> None:
         """A notification is a mail that this server has taken over, from itself."""

@@ -247,6 +247,31 @@ def no_answer(host: str, why: str) -> Reply:
     return Reply(451, "4.4.1", f"{host} does not answer: {why}")
 
 
+def no_such_domain(domain: str) -> Reply:
+    """550 5.1.2: the name server says that there is no such name."""
+    return Reply(550, "5.1.2", f"there is no domain {domain}")
+
+
+def null_mx(domain: str) -> Reply:
+    """556 5.1.10: the domain says that it takes no mail (RFC 7505)."""
+    return Reply(556, "5.1.10", f"{domain} takes no mail")
+
+
+def no_exchanger(domain: str) -> Reply:
+    """550 5.4.4: the domain is there, and nothing says where its mail goes."""
+    return Reply(550, "5.4.4", f"{domain} has no host that takes its mail")
+
+
+def dns_trouble(name: str, why: str) -> Reply:
+    """451 4.4.3: the name server does not say."""
+    return Reply(451, "4.4.3", f"{name} could not be looked up: {why}")
+
+
+def not_on_this_machine(host: str) -> Reply:
+    """550 5.7.1: no test mails a real person."""
+    return Reply(550, "5.7.1", f"{host} is not on this machine; allow_remote is needed to send mail there")
+
+
 def connection_broke(host: str, why: str) -> Reply:
     """451 4.4.2: the next hop was reached, and the conversation broke off."""
     return Reply(451, "4.4.2", f"the connection to {host} broke: {why}")
