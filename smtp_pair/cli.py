@@ -1,4 +1,4 @@
-"""The command line: ``smtp-pair up``, ``send``, ``compose``, ``demo``.
+"""The command line: ``smtp-pair up``, ``send``, ``compose``, ``queue``, ``demo``.
 
 What a command needs is imported when it runs, so that ``--help`` and ``--version`` answer at once.
 
@@ -46,6 +46,12 @@ start the two servers, send the mail of `smtp-pair send`, show what becomes of i
 
 The exit code is 0 when all three outcomes are right and every file on disk has the digest of the one that was sent.
 The servers' folders are shown, and then removed if all is well; --data keeps them."""
+
+
+_QUEUE = """\
+show what waits on the servers in DIR, try it now, or drop it
+
+Whether the servers run or not. Without an action, all that waits is listed."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -99,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     _up_options(command("up", _up, _UP))
     _send_options(command("send", _send, _SEND))
     _compose_options(command("compose", _compose, _COMPOSE))
+    _queue_options(command("queue", _queue, _QUEUE))
     demo = command("demo", _demo, _DEMO)
     demo.add_argument("--data", metavar="DIR", type=Path, help="where the servers' folders go, and stay")
     return parser
@@ -122,8 +129,8 @@ def _up_options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--unreachable",
-        choices=("refuse", "ignore"),
-        help="a recipient that no route leads to: refuse it with 550, or take the mail and only record it",
+        choices=("refuse", "bounce", "ignore"),
+        help="a recipient that no route leads to: refuse it with 550, take the mail and tell its sender, or only record it",
     )
     add(
         "--ready-file",
@@ -230,6 +237,31 @@ def _of(option: str, read: Callable[[str], T], value: str) -> T:
         return read(value)
     except ClientError as error:
         raise ClientError(f"{option}: {error}") from None
+
+
+# -- queue -------------------------------------------------------------------------------------------------------------
+
+
+def _queue_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", metavar="DIR", type=Path, default=Path(), help="where the servers' folders are (here)")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    for name, text in (("show", "print a mail that waits"), ("drop", "forget a mail, without telling anybody")):
+        actions.add_parser(name, help=text, description=text).add_argument("mail", metavar="MAIL")
+    text = "try a mail now, or all of them"
+    actions.add_parser("retry", help=text, description=text).add_argument("mail", metavar="MAIL", nargs="?", default="")
+
+
+def _queue(options: argparse.Namespace) -> int:
+    from smtp_pair import queue_command
+
+    match options.action:
+        case "show":
+            return queue_command.show(options.data, options.mail)
+        case "retry":
+            return queue_command.retry(options.data, options.mail)
+        case "drop":
+            return queue_command.drop(options.data, options.mail)
+    return queue_command.show_all(options.data)
 
 
 # -- demo --------------------------------------------------------------------------------------------------------------
