@@ -22,7 +22,7 @@ from smtp_pair.aliases import Aliases
 from smtp_pair.background import in_thread
 from smtp_pair.clock import Clock
 from smtp_pair.disk import remove_quietly
-from smtp_pair.entry import Entry, Outcome, Row
+from smtp_pair.entry import Answer, Content, Entry, Outcome, Row
 from smtp_pair.facts import Fact
 from smtp_pair.inbox import Inbox
 from smtp_pair.journal import Journal
@@ -190,8 +190,10 @@ class Acceptance:
     def _has_room(self, address: Address, octets: int) -> bool:
         return self._quota is None or self._quota.has_room(address.mailbox, octets)
 
-    async def deliver(self, entry: Entry, rows: Sequence[Row], content: bytes) -> list[Reply]:
-        """Put a spooled mail into mailboxes of this server; a reply for each of the rows."""
+    async def deliver(self, entry: Entry, rows: Sequence[Row], read: Content) -> list[Reply]:
+        """Put a spooled mail into mailboxes of this server; a reply for each of the rows. Raises OSError when it can't
+        be read."""
+        content = await read()
         head = trace.return_path(entry.sender)
         octets = len(head) + len(content)
         with_room = [row for row in rows if self._has_room(row.recipient.address, octets)]
@@ -283,7 +285,8 @@ class Acceptance:
         rows = [Row(recipient, "delivered") for recipient, _ in mail.here if "SUCCESS" in Row(recipient).notify]
         if rows:
             entry = Entry(mail.id, mail.envelope.sender, mail.envelope.options, mail.moment, rows, None)
-            self._spool.conclude([Outcome(entry, row, LOCAL, receipt, "delivered") for row in rows], mail.content)
+            outcomes = [Outcome(entry, row, LOCAL, Answer(receipt), "delivered") for row in rows]
+            self._spool.conclude(outcomes, mail.received + mail.content)
 
     def _mail(
         self,

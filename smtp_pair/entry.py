@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from smtp_pair.mail.address import Address
 from smtp_pair.mail.envelope import Envelope, Recipient
 from smtp_pair.mail.reply import Reply
-from smtp_pair.routes import Route
+from smtp_pair.routes import NextHop, Route
 
 Status = Literal["queued", "delivered", "forwarded", "failed"]
 Event = Literal["delivered", "forwarded", "deferred", "failed"]
+Content = Callable[[], Awaitable[bytes]]
+"""Reads a mail, when it is wanted. Raises OSError."""
 
 
 @dataclass(slots=True)
@@ -64,16 +66,30 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What was said of one recipient when the mail was to be handed on."""
+
+    reply: Reply
+    hop: NextHop | None = None
+    """Who said it, or could not be reached; None: this server itself."""
+    notifies: bool = False
+    """Whether that hop tells senders itself what becomes of the mail (it offers DSN, RFC 3461)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What an attempt came to, for one recipient."""
 
     entry: Entry
     row: Row
     route: Route
-    reply: Reply
+    answer: Answer
     event: Event
-    expired: bool = False
-    """Whether it failed because it was tried for too long."""
+
+    @property
+    def reply(self) -> Reply:
+        """What was said."""
+        return self.answer.reply
 
 
 @dataclass(frozen=True, slots=True)

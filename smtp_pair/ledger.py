@@ -11,100 +11,62 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import json
 import logging
+import os
 import sqlite3
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from smtp_pair.background import in_thread
-from smtp_pair.disk import make_folder
-from smtp_pair.entry import Entry, Row
-from smtp_pair.mail.address import Address, parse_path
-from smtp_pair.mail.envelope import NO_OPTIONS, Recipient
+from smtp_pair.disk import make_folder, sync_folder
+from smtp_pair.entry import Entry
+from smtp_pair.queue_tables import SCHEMA, Change, entries
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 FILE_NAME = "queue.sqlite"
-Change = Callable[[sqlite3.Connection], object]
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS mail (
-    id TEXT PRIMARY KEY, sender TEXT NOT NULL, options TEXT NOT NULL, accepted REAL NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS recipient (
-    mail TEXT NOT NULL, number INTEGER NOT NULL, address TEXT NOT NULL, options TEXT NOT NULL, status TEXT NOT NULL,
-    attempts INTEGER NOT NULL, due REAL NOT NULL, last TEXT NOT NULL, warned INTEGER NOT NULL,
-    PRIMARY KEY (mail, number)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS wish (number INTEGER PRIMARY KEY, what TEXT NOT NULL, mail TEXT NOT NULL);
-"""
-_PUT_MAIL = "INSERT OR REPLACE INTO mail VALUES (?, ?, ?, ?)"
-_PUT_ROW = "INSERT OR REPLACE INTO recipient VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_CAN_NOT = (sqlite3.Error, ValueError, TypeError, OverflowError)  # the disk can't, or what is to be written can't be
 
 
-# -- changes ------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a database held when it was opened."""
 
-
-def put(entry: Entry) -> Change:
-    """Write the mail down, its rows as they are now; or bring it up to date."""
-    mail = (entry.id, entry.sender, _options(entry.options), entry.accepted)
-    rows = [
-        (
-            entry.id,
-            number,
-            row.recipient.address,
-            _options(row.recipient.options),
-            row.status,
-            row.attempts,
-            row.due,
-            row.last,
-            row.warned,
-        )
-        for number, row in enumerate(entry.rows)
-    ]
-
-    def change(database: sqlite3.Connection) -> None:
-        database.execute(_PUT_MAIL, mail)
-        database.executemany(_PUT_ROW, rows)
-
-    return change
-
-
-def drop(mail_id: str) -> Change:
-    """Forget the mail."""
-
-    def change(database: sqlite3.Connection) -> None:
-        database.execute("DELETE FROM recipient WHERE mail = ?", (mail_id,))
-        database.execute("DELETE FROM mail WHERE id = ?", (mail_id,))
-
-    return change
-
-
-def together(*changes: Change) -> Change:
-    """All of the changes, or none."""
-
-    def change(database: sqlite3.Connection) -> None:
-        for one in changes:
-            one(database)
-
-    return change
-
-
-# -- the database ---------------------------------------------------------------------------------------------------
+    entries: list[Entry]
+    unread: frozenset[str]
+    """The ids of mails whose state can't be read."""
+    fresh: bool
+    """Whether it was made then."""
 
 
 class Ledger:
-    """The database of one queue. Used on the event loop's thread only; the disk is waited for in worker threads."""
+    """The database of one queue. Used on the event loop's thread only; the disk is waited for in worker threads.
 
-    def __init__(self, directory: Path, take_up: Callable[[list[Entry]], None], *, durable: bool) -> None:
+    ``take_up`` is given what an earlier run left, once, when the database is opened first. ``lost`` is called when a
+    database that was in use is no longer there: all that is known has to be written down anew.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        take_up: Callable[[Opened], None],
+        lost: Callable[[], None],
+        *,
+        durable: bool,
+    ) -> None:
         self._path = directory / FILE_NAME
         self._take_up = take_up
+        self._lost = lost
         self._durable = durable
         self._pending: list[tuple[Change, asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
         self._database: sqlite3.Connection | None = None
+        self._file: os.stat_result | None = None
+        """What the database was when it was opened last."""
         self._handed_over = False
 
     @property
@@ -120,15 +82,10 @@ class Ledger:
             self._task = asyncio.get_running_loop().create_task(self._run())
         await done
 
-    async def load(self) -> bool:
-        """Hand over what an earlier run left; whether that could be done."""
+    async def load(self) -> None:
+        """Hand over what an earlier run left. Raises OSError when it can't be read."""
         if self.exists:
-            try:
-                await self.write(lambda database: None)
-            except OSError as error:
-                log.error("%s can't be read, its mails wait until it can: %s", self._path, error)
-                return False
-        return True
+            await self.write(_nothing)
 
     async def close(self) -> None:
         """Finish what is pending, and close."""
@@ -136,76 +93,122 @@ class Ledger:
             await self._task
         database, self._database = self._database, None
         if database is not None:
-            await in_thread(database.close)
+            await in_thread(_close, database)
 
     async def _run(self) -> None:
-        while self._pending:
-            batch, self._pending = self._pending, []
-            changes = [change for change, _ in batch]
-            failed, left = await in_thread(self._commit, changes)
-            if left is not None:
+        try:
+            while self._pending:
+                batch, self._pending = self._pending, []
+                try:
+                    opened, errors = await in_thread(self._commit, [change for change, _ in batch])
+                except Exception as error:  # whoever waits must not wait for good
+                    log.exception("%s: a fault of ours", self._path)
+                    opened, errors = None, [_os_error(error, self._path)] * len(batch)
+                self._tell(opened)
+                for (_, done), failed in zip(batch, errors, strict=True):
+                    if done.cancelled():
+                        continue
+                    if failed is None:
+                        done.set_result(None)
+                    else:
+                        done.set_exception(failed)
+        finally:
+            self._task = None
+
+    def _tell(self, opened: Opened | None) -> None:
+        try:
+            if opened is not None and not self._handed_over:
                 self._handed_over = True
-                self._take_up(left)
-            for (_, done), error in zip(batch, failed, strict=True):
-                if done.cancelled():
-                    continue
-                if error is None:
-                    done.set_result(None)
-                else:
-                    done.set_exception(error)
-        self._task = None
+                self._take_up(opened)
+            elif opened is not None and opened.fresh:
+                log.error("%s was there and is gone; it is written anew", self._path)
+                self._lost()
+        except Exception:  # what was written is written
+            log.exception("%s: a fault of ours", self._path)
 
     # -- in a worker thread, one at a time ---------------------------------------------------------------------------
 
-    def _commit(self, changes: list[Change]) -> tuple[list[OSError | None], list[Entry] | None]:
-        """What went wrong with each of the changes; and, when the database was opened first, what it held."""
-        left = None
+    def _commit(self, changes: list[Change]) -> tuple[Opened | None, list[OSError | None]]:
+        """Make the changes, in one transaction. Gives what was found when the database had to be opened for it, and
+        what went wrong with each change."""
         try:
-            if self._database is None:
-                self._database = _open(self._path, durable=self._durable)
-                left = None if self._handed_over else _entries(self._database)
-            return self._all_or_each(self._database, changes), left
+            opened = self._opened()
+            assert self._database is not None
+            return opened, self._all_or_each(self._database, changes)
         except (sqlite3.Error, OSError, ValueError) as error:
             self._discard()
-            return [_os_error(error, self._path)] * len(changes), None
+            return None, [_os_error(error, self._path)] * len(changes)
+
+    def _opened(self) -> Opened | None:
+        if self._database is not None:
+            if _is_at(self._file, self._path):
+                return None
+            self._discard()  # what is written to a file that was removed is lost
+        make_folder(self._path.parent, durable=self._durable)
+        database = sqlite3.connect(self._path, timeout=5.0, isolation_level=None, check_same_thread=False)
+        try:
+            fresh = _set_up(database, durable=self._durable)
+            if self._durable and fresh:
+                sync_folder(self._path.parent)
+            opened = Opened(*(([], frozenset()) if self._handed_over else entries(database)), fresh)
+            self._file = self._path.stat()
+        except BaseException:
+            _close(database)
+            raise
+        self._database = database
+        return opened
 
     def _all_or_each(self, database: sqlite3.Connection, changes: list[Change]) -> list[OSError | None]:
         try:
             _transaction(database, changes)
-        except sqlite3.Error:
+        except _CAN_NOT as error:
             if len(changes) == 1:
-                raise
+                failed: list[OSError | None] = [_os_error(error, self._path)]
+            else:  # one that can't be made is no reason to refuse the others
+                failed = [self._failure(database, change) for change in changes]
         else:
             return [None] * len(changes)
-        failed: list[OSError | None] = []
-        for change in changes:  # one that can't be made is no reason to refuse the others
-            try:
-                _transaction(database, [change])
-                failed.append(None)
-            except sqlite3.Error as error:
-                failed.append(_os_error(error, self._path))
         if None not in failed:
             self._discard()
         return failed
 
+    def _failure(self, database: sqlite3.Connection, change: Change) -> OSError | None:
+        try:
+            _transaction(database, [change])
+        except _CAN_NOT as error:
+            return _os_error(error, self._path)
+        return None
+
     def _discard(self) -> None:
         database, self._database = self._database, None
         if database is not None:
-            with contextlib.suppress(sqlite3.Error):
-                database.close()
+            _close(database)
 
 
-def _open(path: Path, *, durable: bool) -> sqlite3.Connection:
-    make_folder(path.parent, durable=durable)
-    database = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
-    try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
-        database.executescript(_SCHEMA)
-    except sqlite3.Error:
+def _nothing(database: sqlite3.Connection) -> None:
+    """A change that changes nothing: the database is opened for it."""
+
+
+def _close(database: sqlite3.Connection) -> None:
+    with contextlib.suppress(sqlite3.Error):  # a broken one can't be brought up to date, and all is kept in its WAL
         database.close()
-        raise
-    return database
+
+
+def _is_at(file: os.stat_result | None, path: Path) -> bool:
+    try:
+        return file is not None and os.path.samestat(file, path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _set_up(database: sqlite3.Connection, *, durable: bool) -> bool:
+    """Make it ready; whether it was made only now."""
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
+    fresh = not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'mail'").fetchall()
+    if fresh:
+        database.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+    return fresh
 
 
 def _transaction(database: sqlite3.Connection, changes: Iterable[Change]) -> None:
@@ -229,45 +232,21 @@ def _os_error(error: Exception, path: Path) -> OSError:
 
 def read(directory: Path) -> list[Entry]:
     """The queue in a spool's folder, oldest first, whether or not its server runs. Raises OSError."""
+    return _by_itself(directory, lambda database: entries(database)[0]) or []
+
+
+def apply(directory: Path, change: Change) -> None:
+    """Make a change to the queue in the folder of a server that does not run. Raises OSError."""
+    _by_itself(directory, lambda database: _transaction(database, [change]))
+
+
+def _by_itself(directory: Path, work: Callable[[sqlite3.Connection], T]) -> T | None:
     path = directory / FILE_NAME
     if not path.exists():
-        return []
+        return None
     try:
-        with contextlib.closing(_open(path, durable=False)) as database:
-            return _entries(database)
+        with contextlib.closing(sqlite3.connect(path, timeout=5.0, isolation_level=None)) as database:
+            _set_up(database, durable=True)
+            return work(database)
     except sqlite3.Error as error:
         raise _os_error(error, path) from None
-
-
-def _entries(database: sqlite3.Connection) -> list[Entry]:
-    rows: dict[str, list[Any]] = {}
-    for mail_id, *row in database.execute("SELECT * FROM recipient ORDER BY mail, number"):
-        rows.setdefault(mail_id, []).append(row)
-    entries = []
-    for mail in database.execute("SELECT * FROM mail ORDER BY accepted, id"):
-        try:
-            mail_id, sender, options, accepted = mail
-            entries.append(_entry(mail_id, sender, options, accepted, rows.get(mail_id, [])))
-        except (ValueError, TypeError):  # one that can't be read is no reason to leave the others
-            log.exception("the queue's mail %s can't be taken up", mail[0])
-    return entries
-
-
-def _entry(mail_id: str, sender: str, options: str, accepted: float, rows: list[Any]) -> Entry:
-    kept = [
-        Row(Recipient(_address(address), _parsed(wishes)), status, attempts, due, last, bool(warned))
-        for _, address, wishes, status, attempts, due, last, warned in rows
-    ]
-    return Entry(mail_id, _address(sender), _parsed(options), accepted, kept, content=None, on_disk=True)
-
-
-def _options(options: Any) -> str:
-    return json.dumps(dict(options)) if options else ""
-
-
-def _parsed(options: str) -> Any:
-    return json.loads(options) if options else NO_OPTIONS
-
-
-def _address(text: str) -> Address:
-    return parse_path(f"<{text}>", utf8=True)[0]

@@ -1,8 +1,8 @@
-"""Who is told what became of a mail: outcomes of an attempt -> notifications, ready for the spool (RFC 3461, RFC 3464)."""
+"""Who is told what became of a mail: outcomes of an attempt -> notifications for the spool (RFC 3461, RFC 3464)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from smtp_pair.clock import Clock
@@ -12,7 +12,6 @@ from smtp_pair.mail import bounce
 from smtp_pair.mail.address import NULL_PATH
 from smtp_pair.mail.bounce import Action, Report
 from smtp_pair.mail.envelope import Recipient
-from smtp_pair.routes import NextHop
 
 _ORDER: Sequence[Action] = ("failed", "delayed", "delivered", "relayed")
 
@@ -24,28 +23,24 @@ class Ids(Protocol):
 
 
 class Notifier:
-    """Writes the notifications of one server. ``passes_on`` tells whether a next hop does so itself (it offers DSN)."""
+    """Writes the notifications of one server."""
 
-    def __init__(
-        self, hostname: str, retry: Retry, clock: Clock, ids: Ids, *, passes_on: Callable[[NextHop], bool]
-    ) -> None:
+    def __init__(self, hostname: str, retry: Retry, clock: Clock, ids: Ids) -> None:
         self._hostname = hostname
         self._retry = retry
         self._clock = clock
         self._ids = ids
-        self._passes_on = passes_on
 
-    def notifications(self, outcomes: Sequence[Outcome], content: bytes) -> list[Entry]:
-        """One for all recipients that failed at the same moment, one for those that are late, one for those that were
-        served and whose sender wanted to know. None to a null sender, ever: two servers would answer each other for
-        good (RFC 5321 6.1)."""
+    def reports(self, outcomes: Sequence[Outcome]) -> list[list[Report]]:
+        """What a sender is to be told: of all recipients that failed at the same moment, of those that are late, of
+        those that were served where he wanted to know; one notification for each list. None to a null sender, ever: two
+        servers would answer each other for good (RFC 5321 6.1)."""
         told: dict[Action, list[Report]] = {}
         for outcome in outcomes:
-            action = self._action(outcome)
-            if action is not None and outcome.entry.sender:
+            action = self._action(outcome) if outcome.entry.sender else None
+            if action is not None:
                 told.setdefault(action, []).append(self._report(outcome, action))
-        entry = outcomes[0].entry
-        return [self._entry(entry, told[action], content) for action in _ORDER if action in told]
+        return [told[action] for action in _ORDER if action in told]
 
     def _action(self, outcome: Outcome) -> Action | None:
         row = outcome.row
@@ -61,21 +56,21 @@ class Notifier:
             return None
         if outcome.event == "delivered":
             return "delivered"
-        hop = outcome.route
-        return None if isinstance(hop, NextHop) and self._passes_on(hop) else "relayed"
+        return None if outcome.answer.notifies else "relayed"
 
     def _report(self, outcome: Outcome, action: Action) -> Report:
-        options = outcome.row.recipient.options
+        options, hop = outcome.row.recipient.options, outcome.answer.hop
         return Report(
             outcome.row.recipient.address,
             action,
             outcome.reply,
-            remote_mta=outcome.route.name or outcome.route.host if isinstance(outcome.route, NextHop) else "",
+            remote_mta=hop.name or hop.host if hop is not None else "",
             orcpt=options.get("ORCPT", ""),
             retry_until=outcome.entry.accepted + self._retry.expiry if action == "delayed" else 0.0,
         )
 
-    def _entry(self, about: Entry, reports: Sequence[Report], content: bytes) -> Entry:
+    def write(self, about: Entry, reports: Sequence[Report], content: bytes) -> Entry:
+        """The notification that tells of them, ready for the spool. ``content`` is the mail it is about."""
         moment = self._clock.now()
         mail_id = self._ids.new(moment)
         # RET is about failures alone (RFC 3461 6.2)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from smtp_pair.entry import Content
 from smtp_pair.mail.envelope import Envelope
 from smtp_pair.mail.errors import DeliveryError
 from smtp_pair.mail.reply import Reply
@@ -29,8 +30,9 @@ class Relay:
         self._patience = patience or Patience()
         self._hops: dict[NextHop, _Hop] = {}
 
-    async def attempt(self, hop: NextHop, envelope: Envelope, content: bytes) -> Sequence[Reply]:
-        """Send the mail to the hop, once. The replies are in the order of the envelope's recipients."""
+    async def attempt(self, hop: NextHop, envelope: Envelope, content: Content) -> Sequence[Reply]:
+        """Send the mail to the hop, once. The replies are in the order of the envelope's recipients. The content is
+        read when there is room for it. Raises OSError when it can't be."""
         lane = self._hops.setdefault(hop, _Hop())
         failures = lane.failures
         async with lane.room:
@@ -39,7 +41,7 @@ class Relay:
                 # that stand there, or a hop that never answers would hold each of them up in turn.
                 return [lane.failure] * len(envelope.forward_paths)
             try:
-                return await self._send(hop, lane, envelope, content)
+                return await self._send(hop, lane, envelope, await content())
             except DeliveryError as error:
                 return [error.reply] * len(envelope.forward_paths)
 

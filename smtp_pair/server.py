@@ -17,9 +17,10 @@ from smtp_pair.acceptance import Acceptance, Ids
 from smtp_pair.aliases import Aliases
 from smtp_pair.clock import Clock
 from smtp_pair.config import Domain
+from smtp_pair.control import Control
 from smtp_pair.disk import lock
 from smtp_pair.dns import Resolver
-from smtp_pair.entry import Entry, Outcome, Row, Waiting
+from smtp_pair.entry import Answer, Content, Entry, Outcome, Row, Waiting
 from smtp_pair.facts import Fact
 from smtp_pair.greylist import Greylist
 from smtp_pair.inbox import Inbox, Wanted, WantedStatus, Where
@@ -339,9 +340,7 @@ class _Running:
             route=routes.route,
             attempt=self._attempt,
             report=self._report,
-            notifier=Notifier(
-                config.hostname, server._retry, server._clock, server._ids, passes_on=self._relay.passes_on_dsn
-            ),
+            notifier=Notifier(config.hostname, server._retry, server._clock, server._ids),
             announce=self._announce,
             random=server._random,
         )
@@ -364,6 +363,8 @@ class _Running:
         self._house = House(
             _rules(config), policy, self._acceptance.accept, self._refused, tls, implicit=config.tls == "implicit"
         )
+        # What outlives the server is what somebody may want to look after while it runs.
+        self._control = Control(directory / "spool", self.spool) if server._durable else None
         self._opening: asyncio.Task[list[asyncio.Server]] | None = None
 
     def open(self, sockets: list[socket.socket]) -> None:
@@ -371,6 +372,8 @@ class _Running:
 
     async def _open(self, sockets: list[socket.socket]) -> list[asyncio.Server]:
         await self.spool.load()
+        if self._control is not None:
+            await self._control.open()
         return [await self._loop.create_server(self._session, sock=sock, backlog=1024) for sock in sockets]
 
     def _session(self) -> Session:
@@ -397,41 +400,48 @@ class _Running:
         for session in sessions:
             await session.ended()
         await self._acceptance.settled()
+        if self._control is not None:
+            await self._control.close()
         await self.spool.close()
         await self._relay.close()
         while self._house.sessions:  # transports close at the loop's next turn
             await asyncio.sleep(0)
 
-    async def _attempt(self, route: Route, entry: Entry, rows: Sequence[Row], content: bytes) -> Sequence[Reply]:
+    async def _attempt(self, route: Route, entry: Entry, rows: Sequence[Row], content: Content) -> Sequence[Answer]:
         """Hand a spooled mail on, whichever way its recipients' domain lies now."""
         match route:
             case NextHop():
-                return await self._relay.attempt(route, entry.envelope(rows), content)
+                return await self._attempt_at(route, entry, rows, content)
             case Local():
-                return await self._acceptance.deliver(entry, rows, content)
+                return list(map(Answer, await self._acceptance.deliver(entry, rows, content)))
             case ByName():
                 return await self._attempt_by_name(route, entry, rows, content)
             case NoMail():
-                return [reply.no_mail_there(row.recipient.address) for row in rows]
+                return [Answer(reply.no_mail_there(row.recipient.address)) for row in rows]
             case Unreachable():
-                return [reply.no_route(row.recipient.address) for row in rows]
+                return [Answer(reply.no_route(row.recipient.address)) for row in rows]
+
+    async def _attempt_at(self, hop: NextHop, entry: Entry, rows: Sequence[Row], content: Content) -> Sequence[Answer]:
+        replies = await self._relay.attempt(hop, entry.envelope(rows), content)
+        notifies = self._relay.passes_on_dsn(hop)
+        return [Answer(answer, hop, notifies) for answer in replies]
 
     async def _attempt_by_name(
-        self, route: ByName, entry: Entry, rows: Sequence[Row], content: bytes
-    ) -> Sequence[Reply]:
+        self, route: ByName, entry: Entry, rows: Sequence[Row], content: Content
+    ) -> Sequence[Answer]:
         """Try the domain's exchangers in order, each with the recipients that those before could not take for now."""
         assert self._resolver is not None
         try:
-            hops = await self._resolver.exchangers(route.domain)
+            hops = await self._resolver.exchangers(route.domain, self._hostname)
         except DeliveryError as error:
-            return [error.reply] * len(rows)
-        answers: dict[int, Reply] = {}
+            return [Answer(error.reply)] * len(rows)
+        answers: dict[int, Answer] = {}
         for hop in hops:
-            left = [number for number in range(len(rows)) if number not in answers or answers[number].temporary]
+            left = [number for number in range(len(rows)) if number not in answers or answers[number].reply.temporary]
             if not left:
                 break
-            envelope = entry.envelope(rows[number] for number in left)
-            answers |= zip(left, await self._relay.attempt(hop, envelope, content), strict=True)
+            theirs = await self._attempt_at(hop, entry, [rows[number] for number in left], content)
+            answers |= zip(left, theirs, strict=True)
         return [answers[number] for number in range(len(rows))]
 
     def _announce(self, notification: Entry) -> None:
