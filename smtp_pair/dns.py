@@ -45,8 +45,9 @@ class Resolver:
         self._allow_remote = allow_remote
         self._random = random
 
-    async def exchangers(self, domain: str) -> list[NextHop]:
-        """The next hops for a domain, best first; never empty.
+    async def exchangers(self, domain: str, asking: str) -> list[NextHop]:
+        """The next hops for a domain, best first; never empty. ``asking`` is the host name of who asks: where it is
+        among the exchangers itself, only those before it are of use, or mail would go round (RFC 5321 5.1).
 
         Raises DeliveryError with the reply that stands for what was found instead: 550 5.1.2 for a domain that is not
         there, 556 5.1.10 for one that takes no mail (RFC 7505), 451 4.4.3 while the name server does not say.
@@ -56,7 +57,10 @@ class Resolver:
             names = [domain]  # no MX: the domain's own host is its exchanger (RFC 5321 5.1)
         else:
             ranked = sorted((record.preference, self._random(), record.exchange.to_text(True)) for record in answers)
-            names = [name for _, _, name in ranked]
+            own = min((rank for rank, _, name in ranked if name.lower() == asking.lower()), default=1 << 16)
+            names = [name for rank, _, name in ranked if rank < own]
+            if not names:
+                raise DeliveryError(reply.leads_back(domain))
             if names in ([""], ["."]):
                 raise DeliveryError(reply.null_mx(domain))
         hops: list[NextHop] = []

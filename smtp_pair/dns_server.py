@@ -1,7 +1,7 @@
 """A small real DNS server for tests, on a loopback port: a table of records, and trouble on command.
 
-    network.dns.add("third.test", "MX", "10 mail.third.test")
-    network.dns.fail("third.test", "SERVFAIL")
+network.dns.add("third.test", "MX", "10 mail.third.test")
+network.dns.fail("third.test", "SERVFAIL")
 """
 
 from __future__ import annotations
@@ -97,7 +97,9 @@ class DnsServer:
     async def open(self) -> None:
         """Begin to answer."""
         loop = background.loop()
-        self._transport, _ = await loop.create_datagram_endpoint(lambda: _Protocol(self.answer), sock=self._socket)
+        self._transport, _ = await loop.create_datagram_endpoint(
+            lambda: _Protocol(self.answer_or_none), sock=self._socket
+        )
 
     async def close(self) -> None:
         """Stop."""
@@ -105,8 +107,16 @@ class DnsServer:
             self._transport.close()
         self._transport = self._socket = None
 
-    def answer(self, packet: bytes) -> bytes | None:
-        """The answer to a query; None: silence. Raises DNSException for a packet that is none."""
+    def answer_or_none(self, packet: bytes) -> bytes | None:
+        """The answer to a query; None for silence, which is all that rubbish gets."""
+        import dns.exception
+
+        try:
+            return self._answer(packet)
+        except (dns.exception.DNSException, IndexError):
+            return None
+
+    def _answer(self, packet: bytes) -> bytes | None:
         import dns.flags
         import dns.message
         import dns.rcode
@@ -143,12 +153,7 @@ class _Protocol(asyncio.DatagramProtocol):
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, packet: bytes, address: tuple[str, int]) -> None:
-        import dns.exception
-
-        try:
-            answer = self._answer(packet)
-        except (dns.exception.DNSException, IndexError):
-            return  # rubbish
+        answer = self._answer(packet)
         if answer is not None and self._transport is not None:
             self._transport.sendto(answer, address)
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from smtp_pair import control, ledger, queue_tables
 from smtp_pair.disk import lock, remove_quietly
 from smtp_pair.entry import Waiting
 from smtp_pair.mail.errors import ConfigError, SmtpPairError
+from smtp_pair.mail_files import mail_file
 from smtp_pair.server_msg import harmless, one_line
-from smtp_pair.spool import mail_file
 
 
 class QueueError(SmtpPairError):
@@ -84,21 +86,18 @@ def _due_now(folder: Path, mail_id: str) -> int:
     return count
 
 
-class _kept:
-    """The folder of a server that does not run, kept for us alone meanwhile."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __enter__(self) -> None:
-        try:
-            self._give_up = lock(self._folder)
-        except OSError as error:
-            why = "its server runs, and can't be talked to" if isinstance(error, BlockingIOError) else error.strerror
-            raise QueueError(f"{self._folder}: {why}") from None
-
-    def __exit__(self, *_: object) -> None:
-        self._give_up()
+@contextmanager
+def _kept(folder: Path) -> Iterator[None]:
+    """The folder of a server that does not run, for us alone meanwhile."""
+    try:
+        give_up = lock(folder)
+    except OSError as error:
+        why = "its server runs, and can't be talked to" if isinstance(error, BlockingIOError) else error.strerror
+        raise QueueError(f"{folder}: {why}") from None
+    try:
+        yield
+    finally:
+        give_up()
 
 
 def _servers(data: Path) -> Iterator[Path]:
@@ -139,7 +138,7 @@ def _folder_of(data: Path, mail_id: str) -> Path:
     raise ConfigError(f"no mail {one_line(mail_id)} waits in {data}; `smtp-pair queue` lists those that do")
 
 
-def _ask(folder: Path, wish: dict[str, str]) -> dict[str, object] | None:
+def _ask(folder: Path, wish: dict[str, str]) -> dict[str, Any] | None:
     try:
         return control.ask(folder / "spool", wish)
     except (OSError, ValueError) as error:

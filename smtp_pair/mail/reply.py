@@ -257,6 +257,11 @@ def null_mx(domain: str) -> Reply:
     return Reply(556, "5.1.10", f"{domain} takes no mail")
 
 
+def leads_back(domain: str) -> Reply:
+    """550 5.4.6: the name server names this very server, which does not know the domain as its own."""
+    return Reply(550, "5.4.6", f"mail for {domain} leads back to this server, which does not serve it")
+
+
 def no_exchanger(domain: str) -> Reply:
     """550 5.4.4: the domain is there, and nothing says where its mail goes."""
     return Reply(550, "5.4.4", f"{domain} has no host that takes its mail")
