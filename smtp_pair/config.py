@@ -84,11 +84,17 @@ class Limits:
     """Seconds that a connection may last in all; then 421 4.4.2 ends it before its next command."""
     header: int = 1 << 20
     """Octets in the header block of a mail; a bigger one is refused with 552 5.3.4."""
+    connect: float = 30.0
+    """Seconds that a next hop may take to be reached, and for the handshake of TLS."""
+    reply: float = 300.0
+    """Seconds that a next hop may take for a reply (RFC 5321 4.5.3.2)."""
+    final: float = 600.0
+    """Seconds that a next hop may take for the reply after the final dot: it may well work before it answers."""
 
     def __post_init__(self) -> None:
         for name in ("connections", "connections_of_one", "commands", "recipients", "errors"):
             checks.checked(name, checks.positive, getattr(self, name))
-        for name in ("idle", "session"):
+        for name in ("idle", "session", "connect", "reply", "final"):
             _set(self, name, checks.checked(name, checks.some_time, getattr(self, name)))
         _set(self, "header", checks.checked("header", checks.size, self.header))
 

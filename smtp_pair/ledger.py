@@ -203,8 +203,8 @@ def _is_at(file: os.stat_result | None, path: Path) -> bool:
 
 def _set_up(database: sqlite3.Connection, *, durable: bool) -> bool:
     """Make it ready; whether it was made only now."""
+    database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")  # first: the change to WAL is synced too
     database.execute("PRAGMA journal_mode = WAL")
-    database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
     fresh = not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'mail'").fetchall()
     if fresh:
         database.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import pytest
 
@@ -39,6 +39,9 @@ class MailNetwork(Protocol):
         host: str = "127.0.0.1",
         durability: Durability = "fast",
         retry: Retry | None = None,
+        clock: Literal["system", "manual"] = "system",
+        seed: int | None = None,
+        dns: bool | str = False,
         allow_remote: bool = False,
     ) -> Network:
         """Start a network; it is stopped at the end of the test. The arguments are Network's."""
@@ -75,7 +78,6 @@ def mail_pair_session(
 @pytest.fixture
 def mail_network(tmp_path: Path) -> Iterator[MailNetwork]:
     """Starts networks of any domains: ``mail_network("a.test", Domain("b.test", users=["ann"]), routes={...})``."""
-    from smtp_pair.config import QUICK_RETRY
     from smtp_pair.network import Network
 
     with ExitStack() as running:
@@ -88,6 +90,9 @@ def mail_network(tmp_path: Path) -> Iterator[MailNetwork]:
             host: str = "127.0.0.1",
             durability: Durability = "fast",
             retry: Retry | None = None,
+            clock: Literal["system", "manual"] = "system",
+            seed: int | None = None,
+            dns: bool | str = False,
             allow_remote: bool = False,
         ) -> Network:
             nonlocal count
@@ -98,7 +103,10 @@ def mail_network(tmp_path: Path) -> Iterator[MailNetwork]:
                 directory=directory or tmp_path / f"mail-network-{count}",
                 host=host,
                 durability=durability,
-                retry=retry or QUICK_RETRY,
+                retry=retry,
+                clock=clock,
+                seed=seed,
+                dns=dns,
                 allow_remote=allow_remote,
             )
             return running.enter_context(network)

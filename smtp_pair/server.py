@@ -39,6 +39,7 @@ from smtp_pair.relay import Relay
 from smtp_pair.routes import ByName, Destination, Local, NextHop, NoMail, Route, Routes, Unreachable
 from smtp_pair.sasl import MECHANISMS, PASSWORD_MECHANISMS, passwords
 from smtp_pair.session import House, Session
+from smtp_pair.smtp_client import Patience
 from smtp_pair.spool import Spool
 from smtp_pair.store import Store, remove
 from smtp_pair.tls import server_context
@@ -318,7 +319,8 @@ class _Running:
         self._resolver = resolver
         self._journal = journal
         self._clock = server._clock
-        self._relay = Relay(config.hostname)
+        limits = config.limits
+        self._relay = Relay(config.hostname, Patience(limits.connect, limits.reply, limits.final))
         aliases = Aliases(
             {local: map(Address.parse, targets) for local, targets in config.aliases.items()},
             own=(domain_key(config.name), domain_key(config.hostname)),

@@ -38,7 +38,7 @@ _TITLES: dict[str, str] = {
 }
 _WORDS: dict[str, str] = {
     "failed": "Your mail could not be delivered to these recipients. It will not be tried again.",
-    "delayed": "Your mail could not be delivered to these recipients yet. It will be tried again; there is nothing to do.",
+    "delayed": "Your mail could not be delivered to these recipients yet. It will be tried again; you need do nothing.",
     "delivered": "Your mail was delivered to these recipients.",
     "relayed": "Your mail was passed on for these recipients, to a server that will not tell you more.",
 }
@@ -103,9 +103,11 @@ def render(
     reports: Sequence[Report],
     original: bytes,
 ) -> bytes:
-    """The notification's content. ``original`` is the mail that it is about; with ``full`` it goes back whole (RET=FULL,
-    RFC 3461 4.3), else its header does. Lines end in CRLF; all is ASCII unless the original is not."""
+    """The notification's content. ``original`` is the mail that it is about; with ``full`` it goes back whole
+    (RET=FULL, RFC 3461 4.3), else its header does. Lines end in CRLF; all is ASCII unless the original is not."""
     boundary = f"=_{mail_id}"
+    while boundary.encode() in original:  # its sender may have guessed it
+        boundary += "_"
     action = reports[0].action
     answers = _MESSAGE_ID.search(original, 0, _HEADER_LIMIT)
     thread = [f"In-Reply-To: {answers[1].decode()}", f"References: {answers[1].decode()}"] if answers else []
@@ -139,7 +141,7 @@ def _words(hostname: str, reports: Sequence[Report]) -> str:
     for report in reports:
         lines.append(f"  <{report.address}>")
         if report.action in ("failed", "delayed"):
-            who = f"{report.remote_mta} said: " if report.remote_mta else ""
+            who = f"{_clean(report.remote_mta)} said: " if report.remote_mta else ""
             lines.append(f"    {who}{_clean(str(report.reply))}")
     return "\r\n".join([*lines, ""])
 
@@ -183,7 +185,9 @@ def _returned(original: bytes, *, full: bool) -> bytes:
         encoding = b"7bit" if original.isascii() else b"8bit"
         return b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: %b\r\n\r\n%b" % (encoding, original)
     end = original.find(b"\r\n\r\n", 0, _HEADER_LIMIT)
-    header = original[: end + 2] if end >= 0 else original[: original.rfind(b"\r\n", 0, _HEADER_LIMIT) + 2]
+    if end < 0:  # cut at the end of a line, where there is one
+        end = original.rfind(b"\r\n", 0, _HEADER_LIMIT)
+    header = original[: end + 2] if end >= 0 and not original.startswith(b"\r\n") else b""
     encoding = b"7bit" if header.isascii() else b"8bit"
     return b"Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: %b\r\n\r\n%b" % (encoding, header)
 
