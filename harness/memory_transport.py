@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 _TURNS = 10_000  # a protocol that is not done by then goes round in circles
 
 
 class MemoryTransport(asyncio.Transport):
-    """The protocol's side of the connection: keeps what is written, and closes at the loop's next turn as sockets do."""
+    """The protocol's side of the connection: keeps what is written; closes at the loop's next turn, as sockets do."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol) -> None:
         super().__init__({"peername": ("127.0.0.1", 1)})
@@ -90,7 +91,7 @@ class MemoryClient:
         self._loop = loop
         self._protocol = protocol
         self.transport = MemoryTransport(loop, protocol)
-        self._do(lambda: protocol.connection_made(self.transport))
+        self._do(partial(protocol.connection_made, self.transport))
 
     def __enter__(self) -> Self:
         return self
@@ -102,7 +103,7 @@ class MemoryClient:
         """Say the chunks, the protocol having done all it can after each; gives what it said meanwhile."""
         for chunk in chunks:
             if chunk and not self.transport.is_closing():
-                self._do(lambda octets=chunk: self._protocol.data_received(octets))
+                self._do(partial(self._protocol.data_received, chunk))
         return self.said()
 
     def said(self) -> bytes:

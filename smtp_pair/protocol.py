@@ -303,7 +303,8 @@ class Conversation:
     def _hello(self, argument: str, *, extended: bool) -> Reply:
         if not argument or not argument.isprintable():
             return reply.HELLO_WANTS_A_NAME
-        self._client = argument
+        # A name here is ASCII (RFC 6531 3.7.1), and so the Received field: it must not make 8-bit mail of 7-bit mail.
+        self._client = argument.encode("ascii", "replace").decode()
         self._extended = extended
         self._forget()  # a second EHLO resets the transaction (RFC 5321 4.1.4)
         offers = self._offers() if extended else {}
@@ -395,7 +396,7 @@ class Conversation:
             if not sender.isascii() and "SMTPUTF8" not in options:
                 raise AddressError("it goes beyond ASCII", beyond_ascii=True)
         except AddressError as error:
-            return reply.needs_smtputf8("sender") if error.beyond_ascii else reply.bad_sender(str(error))
+            return reply.SENDER_NEEDS_SMTPUTF8 if error.beyond_ascii else reply.bad_sender(str(error))
         except DeliveryError as error:
             return error.reply
         size = int(options.pop("SIZE", "0"))
@@ -415,9 +416,11 @@ class Conversation:
             address, rest = parse_path(path, utf8="SMTPUTF8" in self._options)
             if not address:
                 raise AddressError("the null path receives no mail")
+            if not rest.isascii() and "SMTPUTF8" not in self._options:  # ORCPT=utf-8;... has a form in ASCII (RFC 6533 3)
+                return reply.syntax("a parameter beyond ASCII needs SMTPUTF8")
             options = parameters.of_rcpt(rest, self._offered)
         except AddressError as error:
-            return reply.needs_smtputf8("recipient") if error.beyond_ascii else reply.bad_recipient(str(error))
+            return reply.RECIPIENT_NEEDS_SMTPUTF8 if error.beyond_ascii else reply.bad_recipient(str(error))
         except DeliveryError as error:
             return error.reply
         if len(self._recipients) >= self._rules.limits.recipients:

@@ -27,7 +27,9 @@ DIGESTS = {name: hashlib.sha256(content).hexdigest() for name, content in sample
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
     """Temporary folders are made in ``folder``, so that a test sees what is left of them."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    kept = {
+        name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "PYTHONUNBUFFERED")
+    }
     return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "TMPDIR": str(folder), "TERM": "xterm", **more}
 
 
