@@ -97,15 +97,15 @@ def render(seen: Seen) -> str:
 
 def _table(name: str, numbers: Iterable[int], seen: Seen) -> str:
     rows = [
-        f"| C{number} | {RULES[number].section} | {_cell(RULES[number].says)} | {_replies(seen.notes.get(number, []))} |\n"
-        for number in numbers
+        f"| C{number} | {rule.section} | {_cell(rule.says)} | {_replies(seen.notes.get(number, []))} |\n"
+        for number, rule in ((number, RULES[number]) for number in numbers)
     ]
     head = f"## {name}\n\n| rule | section | what it says | our reply |\n|---|---|---|---|\n"
     return head + "".join(rows) if rows else ""
 
 
 def _replies(notes: Iterable[str]) -> str:
-    """Each reply once, with all that it was to; then what else was noted."""
+    """Each reply once, with all that it was to, where it was to nothing in general; then what else was noted."""
     replies: dict[str, list[str]] = {}
     others = []
     for note in notes:
@@ -114,7 +114,7 @@ def _replies(notes: Iterable[str]) -> str:
             replies.setdefault(codes, []).append(to)
         else:
             others.append(note)
-    told = [f"{codes} ({', '.join(filter(None, to))})" if any(to) else codes for codes, to in replies.items()]
+    told = [codes if "" in to else f"{codes} ({', '.join(to)})" for codes, to in replies.items()]
     return "<br>".join(map(_cell, [*told, *others])) or "-"
 
 

@@ -122,7 +122,8 @@ class Session(SMTP):
         if self._timeout_handle is not None:
             self._timeout_handle.cancel()
         self._heard = self.loop.time()
-        self._timeout_handle = self.loop.call_later(duration or self._house.rules.limits.idle, self._timeout_cb)
+        limits = self._house.rules.limits
+        self._timeout_handle = self.loop.call_later(duration or min(limits.idle, limits.session), self._timeout_cb)
 
     def _timeout_cb(self) -> None:
         """Re-armed rather than moved at each octet: one timer a connection, not one a command."""

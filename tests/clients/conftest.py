@@ -151,6 +151,23 @@ class Terminal:
         self.expect(question)
         self.type(f"{answer}\r")
 
+    def interrupt(self, answer: str) -> None:
+        """Press Ctrl-C, and keys and Ctrl-C again if nothing happens, as a person does: Python overlooks one that comes
+        in the moment between a prompt and its wait for input, or that takes away the key just pressed."""
+        for _ in range(PATIENCE // 2):
+            self.type("\x03")
+            if self._comes(answer, 1):
+                break
+            self.type("x")
+            self._comes(answer, 0.2)
+        self.expect(answer)
+
+    def _comes(self, text: str, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while text not in self.screen[self._seen :] and self._read(deadline):
+            pass
+        return text in self.screen[self._seen :]
+
     def expect(self, text: str) -> str:
         """Wait until `text` appears after what was expected before; gives all up to its end."""
         deadline = time.monotonic() + PATIENCE

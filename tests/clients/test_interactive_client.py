@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -181,6 +180,7 @@ def test_tab_is_a_tab_again_after_the_path(composing: Callable[..., Terminal]) -
     screen.expect("Attach a file? [y]es [N]o: ")
     screen.type("/et\t\r")
     screen.expect(r"'/et' is neither yes nor no")
+    screen.expect("Attach a file? [y]es [N]o: ")
     screen.type("\x04")
     assert screen.exit_code() == 1
 
@@ -196,8 +196,9 @@ def test_ctrl_c_leaves_cleanly(composing: Callable[..., Terminal], mail_pair: Pa
             break
         screen.answer(earlier, answer)
     screen.expect(question)
-    screen.type("half an ans\x03")
-    screen.expect("\r\nNothing was sent.\r\n")
+    screen.type("half an ans")
+    screen.expect("half an ans")
+    screen.interrupt("\r\nNothing was sent.\r\n")
     assert screen.exit_code() == 130
     assert "Traceback" not in screen.screen
     assert mail_pair.deathstar.messages == []
@@ -233,8 +234,7 @@ def test_ctrl_c_while_sending_says_whether_the_mail_can_have_gone(
     screen.expect(seen)
     if silent_at == "dot":
         assert server.dot.wait(10)
-    screen.type("\x03")
-    screen.expect(said)
+    screen.interrupt(said)
     assert screen.exit_code() == 130
     assert "Traceback" not in screen.screen
 
@@ -284,8 +284,7 @@ def test_ctrl_c_while_the_dialogue_is_open(
     screen = composing(DISPLAY=display)
     _up_to_the_file(screen)
     window()
-    screen.type("\x03")
-    screen.expect("Nothing was sent.")
+    screen.interrupt("Nothing was sent.")
     assert screen.exit_code() == 130
     assert "Traceback" not in screen.screen
 
@@ -296,5 +295,5 @@ def test_a_screen_that_cannot_be_reached_falls_back_to_the_prompt(composing: Cal
     _up_to_the_file(screen)
     screen.expect("No file dialogue here (")
     screen.expect("File (an empty line for none): ")
-    screen.process.send_signal(signal.SIGINT)
+    screen.interrupt("Nothing was sent.")
     assert screen.exit_code() == 130

@@ -28,7 +28,7 @@ def quietly(line: str) -> None:
 
 
 def test_one_mail_three_outcomes(mail_pair: Pair, capsys: pytest.CaptureFixture[str]) -> None:
-    """The mail as it is: two recipients are accepted, the unreachable one is refused, the files arrive byte for byte."""
+    """The mail as it is: two recipients are accepted, the unreachable one is refused, all files arrive as they were."""
     result = send(ScriptedMail(), mail_pair.jaku.host, mail_pair.jaku.port)
     assert result.accepted == EVERYONE[:2]
     assert list(result.refused) == ["paimon@genshinimpact.com"]

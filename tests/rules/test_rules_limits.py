@@ -1,4 +1,5 @@
-"""Where a server stops being patient: idle clients, a stop, errors, commands, connections, headers (C22 to C24)."""
+"""Where a server stops being patient: idle clients, a stop, errors, commands, connections (C22 to C24), and a header
+that does not end (C54)."""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ def test_the_defaults() -> None:
     }
 
 
-# -- C22: time ----------------------------------------------------------------------------------------------------------
+# -- C22: time --------------------------------------------------------------------------------------------------------
 
 STATES = pytest.mark.parametrize(
     "said",
@@ -88,7 +89,7 @@ def test_c22_one_deadline_for_a_session(mail_network: MailNetwork, wire: Connect
     assert codes(rule.reply(client.reply(), to="session too long")) == "421 4.4.2"
 
 
-# -- C23: a stop --------------------------------------------------------------------------------------------------------
+# -- C23: a stop ------------------------------------------------------------------------------------------------------
 
 
 @STATES
@@ -130,7 +131,7 @@ def test_c23_stop_before_the_client_speaks(mail_network: MailNetwork, rule: Note
     rule.observed("a stop waits for no client")
 
 
-# -- C24: too many ------------------------------------------------------------------------------------------------------
+# -- C24: too many ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -225,7 +226,7 @@ def test_c24_a_connection_that_breaks_counts_no_more(mail_network: MailNetwork, 
     rule.observed("a connection that breaks counts no more")
 
 
-# -- the header of a mail -----------------------------------------------------------------------------------------------
+# -- the header of a mail ---------------------------------------------------------------------------------------------
 
 LIMIT = 1000
 FIELD = b"Subject: Hello\r\n"
@@ -250,11 +251,11 @@ def header_of(octets: int) -> bytes:
     ],
     ids=["at_it", "at_it_with_a_body", "at_it_alone", "no_header", "over_it", "over_it_with_a_body", "no_end"],
 )
-def test_c24_a_header_that_does_not_end(
+def test_c54_a_header_that_does_not_end(
     mail_network: MailNetwork, wire: Connect, rule: Notes, by: str, mail: bytes, expected: str
 ) -> None:
-    """552 5.3.4 after the mail for a header block over the limit; nothing of it is kept, and the session goes on. A mail
-    without a header may be as long as it likes."""
+    """552 5.3.4 after the mail for a header block over the limit; nothing of it is kept, and the session goes on. A
+    mail without a header may be as long as it likes."""
     server = jaku(mail_network, header=LIMIT)
     client = wire(server)
     client.open("obiwan@jaku.com")
