@@ -1,4 +1,4 @@
-"""Plays a fuzzer's scripts to sessions in memory: thousands in a second, and every octet that is said is known before."""
+"""Plays a fuzzer's scripts to sessions in memory: hundreds in a second, and every octet to be said is known before."""
 
 from __future__ import annotations
 
@@ -54,13 +54,11 @@ class MemoryTrial:
         return taken
 
     def __enter__(self) -> Self:
-        asyncio.set_event_loop(self._loop)
         self._watch.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._watch.__exit__()
-        asyncio.set_event_loop(None)
         self._loop.close()
 
     def play(self, script: Script) -> None:

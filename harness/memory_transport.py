@@ -134,9 +134,18 @@ class MemoryClient:
 def settle(loop: asyncio.AbstractEventLoop) -> None:
     """Let the loop turn until it has nothing to do but to wait."""
     ready = loop._ready  # type: ignore[attr-defined]  # asyncio has no public word for it
-    for _ in range(_TURNS):
-        if not ready:
-            return
-        loop.call_soon(loop.stop)
+    turns = 0
+
+    def turn() -> None:
+        nonlocal turns
+        turns += 1
+        if ready and turns < _TURNS:
+            loop.call_soon(turn)
+        else:
+            loop.stop()
+
+    if ready:
+        loop.call_soon(turn)
         loop.run_forever()
-    raise AssertionError(f"the loop is still busy after {_TURNS:,} turns: {ready}")
+    if ready:
+        raise AssertionError(f"the loop is still busy after {_TURNS:,} turns: {ready}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import chain, cycle, islice
 from random import Random
 
 
@@ -105,8 +105,8 @@ _RIGHT = 0.9
 
 
 def cut(octets: bytes, pace: Sequence[int]) -> Iterator[bytes]:
-    """The octets in pieces."""
-    sizes = cycle(pace or [len(octets) or 1])
+    """The octets in pieces; what is left after a hundred in one."""
+    sizes = chain(islice(cycle(pace), 100) if pace else (), [len(octets)])
     at = 0
     while at < len(octets):
         size = next(sizes)

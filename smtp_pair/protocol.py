@@ -139,7 +139,6 @@ class Conversation:
     """One session's side of the talk. Not for two sessions, not for two threads."""
 
     __slots__ = (
-        "_broken",
         "_client",
         "_commands",
         "_door",
@@ -172,7 +171,6 @@ class Conversation:
         self.last_chunk = False
         self.expects = Expects.COMMAND
         self._secure = secure
-        self._broken: Reply | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -238,7 +236,7 @@ class Conversation:
 
     def take(self, octets: bytes) -> None:
         """Take octets of the chunk that is expected; they are kept only where they are wanted."""
-        if self._out_of_order is None and self._broken is None:
+        if self._out_of_order is None:
             self.chunks.feed(octets)
 
     def chunk_ended(self) -> Reply | None:
@@ -246,14 +244,13 @@ class Conversation:
         self.expects = Expects.COMMAND
         if self._out_of_order is not None:
             return self._count(self._out_of_order)
-        refusal = self._broken or (reply.TOO_BIG if self.chunks.too_big else None)
-        if refusal is None:
+        if not self.chunks.too_big:
             return None if self.last_chunk else self._count(reply.chunk_taken(self.chunk))
-        self._broken = refusal  # the chunks that follow are refused with it (RFC 3030 2)
+        # It stays too big: the chunks that follow are refused as well (RFC 3030 2).
         if self.last_chunk:
             self._forget()
             self._state = State.READY
-        return self._count(refusal)
+        return self._count(reply.TOO_BIG)
 
     def content_ended(self) -> Envelope:
         """The content is complete: close the transaction and give its envelope."""
@@ -278,7 +275,6 @@ class Conversation:
         self._recipients: list[Recipient] = []
         self.chunks = ChunkReader(self._rules.size)
         self._out_of_order: Reply | None = None
-        self._broken = None
 
     def _count(self, answer: Reply) -> Reply:
         """Count commands and the client's errors; at the last one allowed the session ends (C24)."""

@@ -1,6 +1,6 @@
 """One running domain: the only place where session, policy, spool, store, relay and journal are put together.
 
-    session -> acceptance -> { store | spool -> relay -> the next hop's session } -> journal -> whoever waits
+session -> acceptance -> { store | spool -> relay -> the next hop's session } -> journal -> whoever waits
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import re
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from smtp_pair import background
 from smtp_pair.acceptance import Acceptance, Ids
@@ -146,7 +145,7 @@ class Server:
         subject: Subject = None,
         where: Where | None = None,
         after: Mail | None = None,
-        timeout: float = 5.0,
+        timeout: float = 5.0,  # noqa: ASYNC109  # as in wait_for; a time-out here says what did come
     ) -> Mail:
         """As :meth:`wait_for`, without blocking the event loop of the test."""
         found = await self._inbox.wait_for_async(Wanted(to, sender, subject, where, after), 1, timeout)
@@ -335,7 +334,7 @@ class _Running:
         await self._acceptance.settled()
         await self.spool.close()
         await self._relay.close()
-        while self._house.sessions:  # transports close at the loop's next turn
+        while self._house.sessions:  # noqa: ASYNC110  # transports close at the loop's next turn
             await asyncio.sleep(0)
 
     def _report(self, outcome: Outcome) -> None:

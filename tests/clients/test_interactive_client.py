@@ -269,7 +269,8 @@ def test_a_file_picked_in_the_dialogue(
     window("key", "Escape")
     screen.expect("No file was chosen.")
     screen.answer("Attach a file? ", "y")
-    window("type", f"{path}\n")
+    window("type", str(path))
+    window("key", "Return")
     screen.expect("Attached: a picture.gif, 6 bytes")
     screen.answer("Attach another file? ", "")
     assert screen.exit_code() == 0

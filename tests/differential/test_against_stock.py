@@ -42,7 +42,6 @@ def quiet() -> Iterator[None]:
 def play_in_memory() -> Iterator[Play]:
     """Plays a session to both in memory; gives what was seen."""
     loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
 
     def play(groups: Session, seen: Counter[str]) -> None:
         peers = []
@@ -56,7 +55,6 @@ def play_in_memory() -> Iterator[Play]:
                 peer.close()
 
     yield play
-    asyncio.set_event_loop(None)
     loop.close()
 
 

@@ -115,9 +115,7 @@ def test_chunks_have_no_dots(octets: bytes, pace: list[int]) -> None:
 @pytest.fixture(scope="module")
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
     loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
     yield loop
-    asyncio.set_event_loop(None)
     loop.close()
 
 

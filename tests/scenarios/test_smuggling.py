@@ -128,9 +128,7 @@ def test_every_variant_towards_a_lenient_server(
 @pytest.fixture
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
     loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
     yield loop
-    asyncio.set_event_loop(None)
     loop.close()
 
 
