@@ -40,6 +40,8 @@ _COLOURS = {
 _SGR = re.compile(r"\x1b\[(\d+)m(.*?)\x1b\[0m")
 
 _REPLACED = (
+    ("'mail from:", "'mail FROM:"),  # as smtplib says it up to Python 3.12
+    ("'rcpt to:", "'rcpt TO:"),
     (r"[0-9a-f]{11}-[0-9a-f]{10}-", "019ac5e8f2b-5f1c0de5ea-"),
     (r"Date: [^\\]*", "Date: Tue, 24 Nov 2026 12:00:00 +0000"),
     (r"<[0-9a-f]{32}@", "<8d0f3b6c5e1a4f7e9b2c6a1d0e5f8b3c@"),

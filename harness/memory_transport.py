@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 _TURNS = 10_000  # a protocol that is not done by then goes round in circles
 
 
 class MemoryTransport(asyncio.Transport):
-    """The protocol's side of the connection: keeps what is written, and closes at the loop's next turn as sockets do."""
+    """The protocol's side of the connection: keeps what is written; closes at the loop's next turn, as sockets do."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol) -> None:
         super().__init__({"peername": ("127.0.0.1", 1)})
@@ -90,7 +91,7 @@ class MemoryClient:
         self._loop = loop
         self._protocol = protocol
         self.transport = MemoryTransport(loop, protocol)
-        self._do(lambda: protocol.connection_made(self.transport))
+        self._do(partial(protocol.connection_made, self.transport))
 
     def __enter__(self) -> Self:
         return self
@@ -102,7 +103,7 @@ class MemoryClient:
         """Say the chunks, the protocol having done all it can after each; gives what it said meanwhile."""
         for chunk in chunks:
             if chunk and not self.transport.is_closing():
-                self._do(lambda octets=chunk: self._protocol.data_received(octets))
+                self._do(partial(self._protocol.data_received, chunk))
         return self.said()
 
     def said(self) -> bytes:
@@ -133,9 +134,18 @@ class MemoryClient:
 def settle(loop: asyncio.AbstractEventLoop) -> None:
     """Let the loop turn until it has nothing to do but to wait."""
     ready = loop._ready  # type: ignore[attr-defined]  # asyncio has no public word for it
-    for _ in range(_TURNS):
-        if not ready:
-            return
-        loop.call_soon(loop.stop)
+    turns = 0
+
+    def turn() -> None:
+        nonlocal turns
+        turns += 1
+        if ready and turns < _TURNS:
+            loop.call_soon(turn)
+        else:
+            loop.stop()
+
+    if ready:
+        loop.call_soon(turn)
         loop.run_forever()
-    raise AssertionError(f"the loop is still busy after {_TURNS:,} turns: {ready}")
+    if ready:
+        raise AssertionError(f"the loop is still busy after {_TURNS:,} turns: {ready}")

@@ -44,7 +44,7 @@ def mend(wire: bytes, *, dots: bool = True) -> tuple[bytes, bool]:
     after_lf = True  # a dot here is the transfer's
     while at < len(wire):
         octet = wire[at]
-        if octet == CR or octet == LF:
+        if octet in (CR, LF):
             pair = wire[at : at + 2] == b"\r\n"
             bare = bare or not pair
             mended += b"\r\n"
@@ -122,9 +122,13 @@ def judge_parameters(verb: str, parameters: str) -> set[int]:
             wrong.add(501)
         elif name not in _VALUES[verb]:
             wrong.add(555)
-        elif name in seen or not re.fullmatch(_VALUES[verb][name], match[2] or ""):
-            wrong.add(501)
-        elif name == "NOTIFY" and len(set(wishes := word.upper()[7:].split(","))) != len(wishes):
+        elif name in seen or not re.fullmatch(_VALUES[verb][name], match[2] or "") or _twice(word):
             wrong.add(501)
         seen.append(name)
     return wrong
+
+
+def _twice(word: str) -> bool:
+    """Whether NOTIFY has a wish two times."""
+    wishes = word.upper().removeprefix("NOTIFY=").split(",")
+    return len(wishes) != len(set(wishes))

@@ -7,11 +7,13 @@ a recipient here and one a hop away; ``next_hop`` makes servers for what lies be
 
 from __future__ import annotations
 
+import json
 import re
 import ssl
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -148,3 +150,44 @@ def pytest_runtest_makereport(
         for number, client in enumerate(wires, 1):
             report.sections.append((f"conversation {number}", client.conversation))
     return report
+
+
+# -- what the table is made of -----------------------------------------------------------------------------------------
+
+
+class Record:
+    """Writes down, as JSON, the tests that there are for each rule and what they noted. Of what was collected only
+    ``tests/rules`` is run."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._tests: dict[int, list[str]] = {}
+        self._notes: dict[int, list[str]] = {}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            number = rule_number(item.name)
+            if number is not None:
+                self._tests.setdefault(number, []).append(item.nodeid)
+        items[:] = [item for item in items if item.path.parent.name == "rules"]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for name, value in report.user_properties if report.when == "call" else ():
+            if name == PROPERTY:
+                number, _, what = str(value).partition(" ")
+                notes = self._notes.setdefault(int(number), [])
+                if what not in notes:
+                    notes.append(what)
+
+    def pytest_sessionfinish(self) -> None:
+        self._path.write_text(json.dumps({"tests": self._tests, "notes": self._notes}), "utf-8")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record-rules", type=Path, metavar="FILE", help="for harness.behaviour_table")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    path = config.getoption("--record-rules")
+    if path is not None:
+        config.pluginmanager.register(Record(path))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import chain, cycle, islice
 from random import Random
 
 
@@ -38,64 +38,75 @@ PLAIN = (
 )
 UNUSUAL = (
     '"luke"@jaku.com', '"a b"@jaku.com', '"a@b"@jaku.com', '"a\\"b"@jaku.com', '"a\\\\b"@jaku.com', '""@jaku.com',
-    '"..\\>"@jaku.com', "a%b!c/d|e@jaku.com", "#$&'*=?^_`{}~-@jaku.com", "vader@[127.0.0.1]", "vader@[IPv6:::1]", "luke@jaku_com.example", "x@1.2.3.example",
-    "@a.example:luke@jaku.com", "@a.example,@b.example:luke@jaku.com", "postmaster", "PostMaster", "postmaster@jaku.com",
-    "x" * 64 + "@jaku.com", "luke@" + "a" * 63 + ".example", "luke@" + ".".join(["d" * 62] * 4) + ".xy", "",
+    '"..\\>"@jaku.com', "a%b!c/d|e@jaku.com", "#$&'*=?^_`{}~-@jaku.com", "vader@[127.0.0.1]", "vader@[IPv6:::1]",
+    "luke@jaku_com.example", "x@1.2.3.example", "@a.example:luke@jaku.com", "@a.example,@b.example:luke@jaku.com",
+    "postmaster", "PostMaster", "postmaster@jaku.com", "x" * 64 + "@jaku.com", "luke@" + "a" * 63 + ".example",
+    "luke@" + ".".join(["d" * 62] * 4) + ".xy", "",
 )
 WRONG = (
     "luke", "@jaku.com", "luke@", "@", "luke@@jaku.com", "luke@x@jaku.com", "luke@jaku.com.", "luke@jaku..com",
     "luke@.com", ".luke@jaku.com", "luke.@jaku.com", "lu..ke@jaku.com", "lu ke@jaku.com", "luke @jaku.com",
-    "luke@ jaku.com", "luke@-jaku.com", "luke@jaku-.com", "luke@jaku.com-", "luke@ja ku.com", 
-    '"luke@jaku.com', 'luke"@jaku.com', '"lu"ke@jaku.com', "luke@[127.0.0]", "luke@[127.0.0.256]", "luke@[IPv6:zz]", "luke@[127.0.0.1", "luke@127.0.0.1]", "luke@[x]", "luke(comment)@jaku.com", "(comment)luke@jaku.com",
-    "@a.example luke@jaku.com", "@a.example,luke@jaku.com", "luke@jaku.com,leia@jaku.com", "<luke@jaku.com>", "<", ">",
-    "luke\\@jaku.com", "luke;@jaku.com", "a:b@jaku.com", "[x]@jaku.com", "x" * 65 + "@jaku.com", "luke@" + "a" * 64 + ".x",
+    "luke@ jaku.com", "luke@-jaku.com", "luke@jaku-.com", "luke@jaku.com-", "luke@ja ku.com", '"luke@jaku.com',
+    'luke"@jaku.com', '"lu"ke@jaku.com', "luke@[127.0.0]", "luke@[127.0.0.256]", "luke@[IPv6:zz]", "luke@[127.0.0.1",
+    "luke@127.0.0.1]", "luke@[x]", "luke(comment)@jaku.com", "(comment)luke@jaku.com", "@a.example luke@jaku.com",
+    "@a.example,luke@jaku.com", "luke@jaku.com,leia@jaku.com", "<luke@jaku.com>", "<", ">", "luke\\@jaku.com",
+    "luke;@jaku.com", "a:b@jaku.com", "[x]@jaku.com", "x" * 65 + "@jaku.com", "luke@" + "a" * 64 + ".x",
     "luke@" + ".".join(["d" * 62] * 4) + ".xyzz", "\x01luke@jaku.com", "lu\x00ke@jaku.com", "luke@jaku\x7f.com",
     "luke@jaku.com\t", "lu\tke@jaku.com", '"lu\x08ke"@jaku.com', "é@jaku.com", "luke@é.example", '"é"@jaku.com',
 )
 OF_MAIL = (
-    "SIZE=100", "size=0", "SIZE=99999999", "SIZE=00000000000000000001", "BODY=8BITMIME", "body=7bit", "SMTPUTF8",
-    "SIZE=", "SIZE", "SIZE=abc", "SIZE=-1", "SIZE=1e3", "SIZE=٣", "SIZE=" + "0" * 20 + "1", "BODY=9BIT", "BODY", "BODY=",
-    "SMTPUTF8=1", "SMTPUTF8=", "RET=FULL", "RET=hdrs", "RET=ALL", "RET", "ENVID=QQ314159", "ENVID=a+2Bb", "ENVID=a+2bb",
-    "ENVID=" + "e" * 100, "ENVID=" + "e" * 101, "AUTH=<>", "NOTIFY=NEVER", "FOO", "FOO=bar", "X-FOO=1", "X_FOO=1", "=", "-",
-    "FOO=a=b", "=x", "-FOO", "FOO=\x01", "FOO=é", "SIZE=1000,BODY=7BIT",
+    "SIZE=1000", "size=0", "SIZE=99999999", "SIZE=00000000000000000001", "BODY=8BITMIME", "body=7bit", "SMTPUTF8",
+    "SIZE=", "SIZE", "SIZE=abc", "SIZE=-1", "SIZE=1e3", "SIZE=٣", "SIZE=" + "0" * 20 + "1", "BODY=9BIT", "BODY",
+    "BODY=", "SMTPUTF8=1", "SMTPUTF8=", "RET=FULL", "RET=hdrs", "RET=ALL", "RET", "ENVID=QQ314159", "ENVID=a+2Bb",
+    "ENVID=a+2bb", "ENVID=" + "e" * 100, "ENVID=" + "e" * 101, "AUTH=<>", "NOTIFY=NEVER", "FOO", "FOO=bar", "X-FOO=1",
+    "X_FOO=1", "=", "-", "FOO=a=b", "=x", "-FOO", "FOO=\x01", "FOO=é", "SIZE=1000,BODY=7BIT",
 )
 OF_RCPT = (
-    "NOTIFY=NEVER", "NOTIFY=SUCCESS,FAILURE", "notify=delay", "NOTIFY=NEVER,DELAY", "NOTIFY=SUCCESS,SUCCESS", "NOTIFY=",
-    "NOTIFY", "NOTIFY=SOMETIMES", "ORCPT=rfc822;luke@jaku.com", "ORCPT=rfc822;a+2Bb@jaku.com", "ORCPT=utf-8;x", "ORCPT=",
-    "ORCPT=luke@jaku.com", "ORCPT=;x", "ORCPT=rfc822;", "SIZE=10", "FOO", "FOO=bar", "X-FOO", "X_FOO", "=", "FOO=a=b",
+    "NOTIFY=NEVER", "NOTIFY=SUCCESS,FAILURE", "notify=delay", "NOTIFY=NEVER,DELAY", "NOTIFY=SUCCESS,SUCCESS",
+    "NOTIFY=", "NOTIFY", "NOTIFY=SOMETIMES", "ORCPT=rfc822;luke@jaku.com", "ORCPT=rfc822;a+2Bb@jaku.com",
+    "ORCPT=utf-8;x", "ORCPT=", "ORCPT=luke@jaku.com", "ORCPT=;x", "ORCPT=rfc822;", "SIZE=10", "FOO", "FOO=bar",
+    "X-FOO", "X_FOO", "=", "FOO=a=b",
 )
 VERBS = (
-    "NOOP", "NOOP x", "noop", "RSET", "rset", "RSET x", "RSET ", "VRFY luke", "VRFY", "VRFY <luke@jaku.com>", "VRFY <<",
-    "vrfy x", "EXPN", "EXPN list", "HELP", "HELP MAIL", "HELP FOO", "MAIL", "MAIL FROM", "MAIL FROM:", "MAIL TO:<a@b>",
-    "MAIL FROM<a@b>", "MAIL <a@b>", "RCPT", "RCPT TO", "RCPT TO:", "RCPT FROM:<a@b>", "RCPT TO <a@b>", "DATA x", "EHLO",
-    "HELO", "EHLO ", "QUIT x", "STARTTLS", "STARTTLS x", "BDAT", "BDAT x", "BDAT 0", "BDAT 0 LAST", "BDAT 0 LAST x", "FOO",
-    "", " ", " NOOP", "NOOPX", "NOOP\tx", "X-FOO", "XCLIENT NAME=x", "ETRN x", "TURN", "SEND FROM:<a@b>", "EHLO\x00", "É",
-    "220 hello", ".", "MAILFROM:<a@b>", "AUTH", "AUTH FOO", "AUTH FOO BAR BAZ", "NOOP \x00", "QUIT\t", "RSET\t", "NOOP é",
+    "NOOP", "NOOP x", "noop", "RSET", "rset", "RSET x", "RSET ", "VRFY luke", "VRFY", "VRFY <luke@jaku.com>",
+    "VRFY <<", "vrfy x", "EXPN", "EXPN list", "HELP", "HELP MAIL", "HELP FOO", "MAIL", "MAIL FROM", "MAIL FROM:",
+    "MAIL TO:<a@b>", "MAIL FROM<a@b>", "MAIL <a@b>", "RCPT", "RCPT TO", "RCPT TO:", "RCPT FROM:<a@b>",
+    "RCPT TO <a@b>", "DATA x", "EHLO", "HELO", "EHLO ", "QUIT x", "STARTTLS", "STARTTLS x", "BDAT", "BDAT x",
+    "BDAT 0", "BDAT 0 LAST", "BDAT 0 LAST x", "FOO", "", " ", " NOOP", "NOOPX", "NOOP\tx", "X-FOO", "XCLIENT NAME=x",
+    "ETRN x", "TURN", "SEND FROM:<a@b>", "EHLO\x00", "É", "220 hello", ".", "MAILFROM:<a@b>", "AUTH", "AUTH FOO",
+    "AUTH FOO BAR BAZ", "NOOP \x00", "QUIT\t", "RSET\t", "NOOP é",
 )
-HELLOS = ("EHLO client.example", "HELO client.example", "ehlo [127.0.0.1]", "EHLO a b", "Helo x", "EHLO é", "EHLO \x01", "EHLO a\tb")
+HELLOS = (
+    "EHLO client.example", "HELO client.example", "ehlo [127.0.0.1]", "EHLO a b", "Helo x", "EHLO é", "EHLO \x01",
+    "EHLO a\tb",
+)
 CREDENTIALS = (  # PLAIN: vader and darkside; and the mistakes that can be made
-    "AHZhZGVyAGRhcmtzaWRl", "AHZhZGVyAHdyb25n", "dmFkZXIAdmFkZXIAZGFya3NpZGU=", "bHVrZQB2YWRlcgBkYXJrc2lkZQ==", "dmFkZXI=",
-    "ZGFya3NpZGU=", "AAA=", "////", "not base64", "*", "=", "", "AHZhZGVyAGRhcmtzaWRl\t",
+    "AHZhZGVyAGRhcmtzaWRl", "AHZhZGVyAHdyb25n", "dmFkZXIAdmFkZXIAZGFya3NpZGU=", "bHVrZQB2YWRlcgBkYXJrc2lkZQ==",
+    "dmFkZXI=", "ZGFya3NpZGU=", "AAA=", "////", "not base64", "*", "=", "", "AHZhZGVyAGRhcmtzaWRl\t",
 )
 PIECES = (
-    b".", b"..", b"\r\n", b"\r\n.", b"\r\n..", b"a", b"Subject: x\r\n", b"\r\n\r\n", b"\0", b"\xff", "é".encode(), b"\t",
-    b".a", b"x" * 60, b"MAIL FROM:<a@b>\r\n", b"QUIT\r\n", b"From me\r\n", b"--\r\n",
+    b".", b"..", b"\r\n", b"\r\n.", b"\r\n..", b"a", b"Subject: x\r\n", b"\r\n\r\n", b"\0", b"\xff", "é".encode(),
+    b"\t", b".a", b"x" * 200, b"MAIL FROM:<a@b>\r\n", b"QUIT\r\n", b"From me\r\n", b"--\r\n",
 )
-BARE = (b"\r", b"\n", b"\n.", b"\r.", b"\n.\r\n", b"\r.\r\n", b"\r\n.\n", b"\r\n.\r", b"\r\r\n", b"\n\r")
-NOT_TEXT = (b"NOOP \xff", b"\xff\xfe", b"MAIL FROM:<\xff@jaku.com>", b"RCPT TO:<luke@\xc3.com>", b"VRFY \xe9", b"EHLO \xff")
+BARE = (
+    b"\r", b"\n", b"\n.", b"\r.", b"\n.\r\n", b"\r.\r\n", b"\r\n.\n", b"\r\n.\r", b"\r\r\n", b"\n\r",
+)
+NOT_TEXT = (
+    b"NOOP \xff", b"\xff\xfe", b"MAIL FROM:<\xff@jaku.com>", b"RCPT TO:<luke@\xc3.com>", b"VRFY \xe9", b"EHLO \xff",
+)
 # fmt: on
 
 
 # -- and sentences: each begins with what is right, and what hypothesis shrinks to ------------------------------------
 
-_ODD = "ab1.@\"\\<>()[]:;, -_%é\t\x00\x7f"
+_ODD = 'ab1.@"\\<>()[]:;, -_%é\t\x00\x7f'
 _RIGHT = 0.9
 """How often a client does what it should."""
 
 
 def cut(octets: bytes, pace: Sequence[int]) -> Iterator[bytes]:
-    """The octets in pieces."""
-    sizes = cycle(pace or [len(octets) or 1])
+    """The octets in pieces; what is left after a hundred in one."""
+    sizes = chain(islice(cycle(pace), 100) if pace else (), [len(octets)])
     at = 0
     while at < len(octets):
         size = next(sizes)

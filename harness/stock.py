@@ -32,7 +32,7 @@ from smtp_pair.sasl import passwords
 from smtp_pair.session import House, Receipt
 from smtp_pair.session import Session as OurSession
 
-SIZE = 500
+SIZE = 1200
 """The largest mail for both."""
 LIMITS = Limits(recipients=4, commands=100)
 NOBODY = "nobody"
@@ -312,4 +312,3 @@ class Comparison:
 
     def _mismatch(self, why: str) -> Mismatch:
         return Mismatch("\n".join([why, *self._said]))
-

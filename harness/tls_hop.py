@@ -33,7 +33,7 @@ class TlsHop:
     """A server on a thread of its own, for one connection at a time. ``with TlsHop(context) as hop: ...``
 
     ``offers`` is what EHLO says, before the handshake and after it. ``go`` answers STARTTLS; what it has besides its
-    first line is injected: it comes in the clear, in the same segment. ``answers`` are to verbs.
+    first line is injected: it comes in the clear, in the same segment. ``answers`` are to verbs, ``final`` is to a mail.
     """
 
     def __init__(
@@ -43,12 +43,14 @@ class TlsHop:
         go: bytes = b"220 go ahead\r\n",
         implicit: bool = False,
         answers: Mapping[bytes, bytes] | None = None,
+        final: bytes = b"250 OK\r\n",
     ) -> None:
         self._context = context
         self._offers = offers
         self._go = go
         self._implicit = implicit
         self._answers = _ANSWERS | dict(answers or {})
+        self._final = final
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._connection: socket.socket | None = None
         self._closing = False
@@ -107,7 +109,7 @@ class TlsHop:
                 connection.sendall(self._ehlo(secure) if verb == b"EHLO" else self._answers.get(verb, b"250 OK\r\n"))
                 if verb == b"DATA":
                     said.contents.append(_content(lines))
-                    connection.sendall(b"250 OK\r\n")
+                    connection.sendall(self._final)
                 if verb == b"QUIT":
                     return
 

@@ -1,7 +1,7 @@
 """What a server is told: frozen values, checked once, each error naming the setting at fault.
 
-In Python a setting is an argument of :class:`Domain`; in a TOML file (``config_file.py``) it is a key of ``[[domain]]``. Durations are
-seconds or texts (``"5 min"``), sizes octets or texts (``"32 MB"``).
+In Python a setting is an argument of :class:`Domain`; in a TOML file (``config_file.py``) it is a key of
+``[[domain]]``. Durations are seconds or texts (``"5 min"``), sizes octets or texts (``"32 MB"``).
 """
 
 from __future__ import annotations
@@ -119,8 +119,8 @@ class Domain:
     durability: Durability | None = None
     """``durable``: on disk before the 250, through a crash. ``fast``: in the system's hands. None: as started."""
     tls: Tls = "off"
-    """``offered``: STARTTLS, for those who want it. ``required``: no mail without it. ``implicit``: from the first octet
-    on. The certificate is the test authority's (``network.client_context()`` trusts it)."""
+    """``offered``: STARTTLS, for those who want it. ``required``: no mail without it. ``implicit``: from the first
+    octet on. The certificate is the test authority's (``network.client_context()`` trusts it)."""
     auth: Mapping[str, str] | Authenticate | None = field(default=None, repr=False)
     """Names and passwords for AUTH PLAIN and LOGIN; or a function that is given :class:`~smtp_pair.sasl.Credentials`
     and says yes or no, with OAUTHBEARER and XOAUTH2 too. With it, mail for other domains is taken only from those who

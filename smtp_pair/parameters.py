@@ -15,7 +15,7 @@ from smtp_pair.mail.errors import DeliveryError
 Check = Callable[[str], str]
 
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~\x80-\U0010ffff]+))?")
-_SIZE_DIGITS = 20  # RFC 1870 4: a size value has 1 to 20 digits
+_SIZE_DIGITS = 20  # RFC 1870 3: a size value has 1 to 20 digits
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+")  # RFC 3461 4
 _ENVID_LIMIT = 100  # RFC 3461 4.4
 _ORCPT_LIMIT = 500  # RFC 3461 4.2

@@ -139,7 +139,6 @@ class Conversation:
     """One session's side of the talk. Not for two sessions, not for two threads."""
 
     __slots__ = (
-        "_broken",
         "_client",
         "_commands",
         "_door",
@@ -172,7 +171,6 @@ class Conversation:
         self.last_chunk = False
         self.expects = Expects.COMMAND
         self._secure = secure
-        self._broken: Reply | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -238,7 +236,7 @@ class Conversation:
 
     def take(self, octets: bytes) -> None:
         """Take octets of the chunk that is expected; they are kept only where they are wanted."""
-        if self._out_of_order is None and self._broken is None:
+        if self._out_of_order is None:
             self.chunks.feed(octets)
 
     def chunk_ended(self) -> Reply | None:
@@ -246,14 +244,13 @@ class Conversation:
         self.expects = Expects.COMMAND
         if self._out_of_order is not None:
             return self._count(self._out_of_order)
-        refusal = self._broken or (reply.TOO_BIG if self.chunks.too_big else None)
-        if refusal is None:
+        if not self.chunks.too_big:
             return None if self.last_chunk else self._count(reply.chunk_taken(self.chunk))
-        self._broken = refusal  # the chunks that follow are refused with it (RFC 3030 2)
+        # It stays too big: the chunks that follow are refused as well (RFC 3030 2).
         if self.last_chunk:
             self._forget()
             self._state = State.READY
-        return self._count(refusal)
+        return self._count(reply.TOO_BIG)
 
     def content_ended(self) -> Envelope:
         """The content is complete: close the transaction and give its envelope."""
@@ -278,7 +275,6 @@ class Conversation:
         self._recipients: list[Recipient] = []
         self.chunks = ChunkReader(self._rules.size)
         self._out_of_order: Reply | None = None
-        self._broken = None
 
     def _count(self, answer: Reply) -> Reply:
         """Count commands and the client's errors; at the last one allowed the session ends (C24)."""
@@ -303,7 +299,8 @@ class Conversation:
     def _hello(self, argument: str, *, extended: bool) -> Reply:
         if not argument or not argument.isprintable():
             return reply.HELLO_WANTS_A_NAME
-        self._client = argument
+        # A name here is ASCII (RFC 6531 3.7.1), and so the Received field: it must not make 8-bit mail of 7-bit mail.
+        self._client = argument.encode("ascii", "replace").decode()
         self._extended = extended
         self._forget()  # a second EHLO resets the transaction (RFC 5321 4.1.4)
         offers = self._offers() if extended else {}
@@ -395,7 +392,7 @@ class Conversation:
             if not sender.isascii() and "SMTPUTF8" not in options:
                 raise AddressError("it goes beyond ASCII", beyond_ascii=True)
         except AddressError as error:
-            return reply.needs_smtputf8("sender") if error.beyond_ascii else reply.bad_sender(str(error))
+            return reply.SENDER_NEEDS_SMTPUTF8 if error.beyond_ascii else reply.bad_sender(str(error))
         except DeliveryError as error:
             return error.reply
         size = int(options.pop("SIZE", "0"))
@@ -415,9 +412,11 @@ class Conversation:
             address, rest = parse_path(path, utf8="SMTPUTF8" in self._options)
             if not address:
                 raise AddressError("the null path receives no mail")
+            if not rest.isascii() and "SMTPUTF8" not in self._options:  # ORCPT=utf-8;... has a form in ASCII (RFC 6533 3)
+                return reply.syntax("a parameter beyond ASCII needs SMTPUTF8")
             options = parameters.of_rcpt(rest, self._offered)
         except AddressError as error:
-            return reply.needs_smtputf8("recipient") if error.beyond_ascii else reply.bad_recipient(str(error))
+            return reply.RECIPIENT_NEEDS_SMTPUTF8 if error.beyond_ascii else reply.bad_recipient(str(error))
         except DeliveryError as error:
             return error.reply
         if len(self._recipients) >= self._rules.limits.recipients:

@@ -153,7 +153,7 @@ class Server:
         subject: Subject = None,
         where: Where | None = None,
         after: Mail | None = None,
-        timeout: float = 5.0,
+        timeout: float = 5.0,  # noqa: ASYNC109  # as in wait_for; a time-out here says what did come
     ) -> Mail:
         """As :meth:`wait_for`, without blocking the event loop of the test."""
         found = await self._inbox.wait_for_async(Wanted(to, sender, subject, where, after), 1, timeout)
@@ -406,7 +406,7 @@ class _Running:
             await self._control.close()
         await self.spool.close()
         await self._relay.close()
-        while self._house.sessions:  # transports close at the loop's next turn
+        while self._house.sessions:  # noqa: ASYNC110  # transports close at the loop's next turn
             await asyncio.sleep(0)
 
     async def _attempt(self, route: Route, entry: Entry, rows: Sequence[Row], content: Content) -> Sequence[Answer]:

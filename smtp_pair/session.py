@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 _PIECE = 1 << 16
 _LINGER = 1.0  # seconds
+_SEND_BUFFER = 1 << 16
+"""Octets that the system keeps for a client that does not read; left to itself it keeps megabytes."""
 _GROUP = 100
 """Replies that wait for each other at most. A flood of pipelined commands fills no memory with the replies to them, and
 every other session has its turn in between."""
@@ -97,6 +100,7 @@ class Session(SMTP):
         """A client is there."""
         if self._house.implicit and isinstance(transport, asyncio.ReadTransport):
             transport.pause_reading()  # what it says first is a handshake, and not ours to read
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         self._began = self.loop.time()
         self._house.sessions.add(self)
         super().connection_made(transport)
@@ -122,7 +126,8 @@ class Session(SMTP):
         if self._timeout_handle is not None:
             self._timeout_handle.cancel()
         self._heard = self.loop.time()
-        self._timeout_handle = self.loop.call_later(duration or self._house.rules.limits.idle, self._timeout_cb)
+        limits = self._house.rules.limits
+        self._timeout_handle = self.loop.call_later(duration or min(limits.idle, limits.session), self._timeout_cb)
 
     def _timeout_cb(self) -> None:
         """Re-armed rather than moved at each octet: one timer a connection, not one a command."""

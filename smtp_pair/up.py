@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from smtp_pair import config_file
+from smtp_pair import config_file, tls
 from smtp_pair.config import PATIENT_RETRY, THE_PAIR, Config, WhenUnreachable
 from smtp_pair.disk import remove_quietly, write_new
 from smtp_pair.facts import Fact
@@ -74,6 +74,9 @@ def run(settings: Settings) -> int:
         for server in network:
             ready = f"ready     {server.hostname} for {server.domain}, at {server.address}, in {server.directory}"
             screen.write([Line(labels[server.hostname], ready, "strong", hang=10)])
+        authority = _authority(network)
+        if authority is not None:
+            screen.write([Line("", f"trust     {authority} is the authority of the certificates", "faint", hang=10)])
         screen.write([Line("", "Ctrl-C stops", "faint")])
         for event in events:
             screen.write(_lines(event, labels))
@@ -143,27 +146,38 @@ def _config(settings: Settings) -> Config:
 
 @contextlib.contextmanager
 def _started(network: Network, settings: Settings) -> Iterator[None]:
-    """The network running, and the ready file there. Raises StartError, and then no folder that was made is left."""
+    """The network running, and what tells others of it on disk. Raises StartError, and then nothing of it is left."""
     made = [path for path in (settings.data, *settings.data.parents) if not path.exists()]
-    ready_file = settings.ready_file
-    try:
-        network.start()
+    network.start()
+    with contextlib.ExitStack() as at_the_end:
+        at_the_end.callback(network.stop)
         try:
-            text = "".join(f"{server.domain} {server.host} {server.port}\n" for server in network).encode()
-            if ready_file is not None:
-                _write_whole(ready_file, text)
+            authority = _authority(network)
+            if authority is not None:
+                _write_authority(authority)
+                at_the_end.callback(remove_quietly, [authority])  # the next run has another one
+            if settings.ready_file is not None:
+                text = "".join(f"{server.domain} {server.host} {server.port}\n" for server in network).encode()
+                _write_whole(settings.ready_file, text)
+                at_the_end.callback(_remove_own, settings.ready_file, text)
         except StartError:
-            network.stop()
+            at_the_end.close()
+            remove_quietly(made)
             raise
-    except StartError:
-        remove_quietly(made)
-        raise
-    try:
         yield
-    finally:
-        if ready_file is not None and _holds(ready_file, text):  # else it is another's by now
-            remove_quietly([ready_file])
-        network.stop()
+
+
+def _authority(network: Network) -> Path | None:
+    """Where the certificate lies that clients have to trust; None: no server has TLS."""
+    return network.directory / "ca.pem" if any(server.config.tls != "off" for server in network) else None
+
+
+def _write_authority(path: Path) -> None:
+    """Raises StartError."""
+    try:
+        tls.write_authority(path)
+    except OSError as error:
+        raise StartError(error.errno, f"{path}: can't be written: {error.strerror}") from None
 
 
 def _write_whole(path: Path, text: bytes) -> None:
@@ -179,11 +193,11 @@ def _write_whole(path: Path, text: bytes) -> None:
         raise StartError(error.errno, f"--ready-file: {path} can't be written: {error.strerror}") from None
 
 
-def _holds(path: Path, text: bytes) -> bool:
-    try:
-        return path.read_bytes() == text
-    except OSError:
-        return False
+def _remove_own(path: Path, text: bytes) -> None:
+    """Remove the ready file, unless another run has written its own there since."""
+    with contextlib.suppress(OSError):
+        if path.read_bytes() == text:
+            path.unlink()
 
 
 @contextlib.contextmanager

@@ -8,5 +8,6 @@
     file_dialogue a file picked in a dialogue, or at a path prompt with completion
     samples       the three attachments: small real files
 
-Only the standard library is used here; ``smtplib`` speaks, because its ``send:`` and ``reply:`` lines are what people know.
+Only the standard library is used here; ``smtplib`` speaks, because its ``send:`` and ``reply:`` lines are what people
+know.
 """

@@ -1,7 +1,7 @@
 """The scripted client: one mail, three attachments, three recipients in three domains.
 
-Given to jaku.com's server as it is, the mail meets all that can happen to one: obiwan's copy stays, vader's travels on to
-deathstar.com, and nobody knows the way to genshinimpact.com.
+Given to jaku.com's server as it is, the mail meets all that can happen to one: obiwan's copy stays, vader's travels on
+to deathstar.com, and nobody knows the way to genshinimpact.com.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Octets out of a transfer encoding (RFC 2045 6), text out of a charset.
 
 What is broken is decoded as far as it goes, and told in words in a list of ``defects``; nothing here raises. It reads
-like the standard library wherever that is right; where it is not, ``tests/unit/mail/test_attachment.py`` says why.
+as the standard library does, save where ``tests/unit/mail/test_mime_beside_stdlib.py`` says why not.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def read(content: bytes, start: int = 0) -> Header:
         if beyond == at:
             break
         at = beyond
-    if content.startswith(b"\r\n", at):
+    if at < limit and content.startswith(b"\r\n", at):
         return Header(fields, at + 2, ())
     if at == len(content):
         return Header(fields, at, ())

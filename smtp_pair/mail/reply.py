@@ -105,7 +105,7 @@ RESET = Reply(250, "2.0.0", "reset: the transaction is gone")
 NOOP = Reply(250, "2.0.0", "still here")
 BYE = Reply(221, "2.0.0", "bye")
 HELP = Reply(214, "2.0.0", "commands: EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP")
-CANNOT_VERIFY = Reply(252, "2.5.1", "no address is verified here; send the mail and see")
+CANNOT_VERIFY = Reply(252, "2.5.0", "no address is verified here; send the mail and see")
 NO_EXPN = Reply(502, "5.5.1", "lists are not expanded here")
 
 IDLE = Reply(421, "4.4.2", "nothing heard for too long, closing")
@@ -176,6 +176,9 @@ def bad_response(why: str) -> Reply:
 
 SENDER_OK = Reply(250, "2.1.0", "sender taken")
 RECIPIENT_OK = Reply(250, "2.1.5", "recipient taken")
+# Addresses beyond ASCII without the parameter that announces them: MAIL and RCPT have a code each (RFC 6531 3.5).
+SENDER_NEEDS_SMTPUTF8 = Reply(550, "5.6.7", "a sender beyond ASCII needs SMTPUTF8")
+RECIPIENT_NEEDS_SMTPUTF8 = Reply(553, "5.6.7", "a recipient beyond ASCII needs SMTPUTF8")
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "too many recipients, send the rest in another transaction")
 
 
@@ -187,11 +190,6 @@ def bad_sender(why: str) -> Reply:
 def bad_recipient(why: str) -> Reply:
     """501 5.1.3: the forward-path is not one."""
     return Reply(501, "5.1.3", f"bad recipient: {why}")
-
-
-def needs_smtputf8(what: str) -> Reply:
-    """553 5.6.7: a non-ASCII address without the parameter that announces it (RFC 6531 3.4)."""
-    return Reply(553, "5.6.7", f"{what}: an address beyond ASCII needs SMTPUTF8")
 
 
 def no_such_user(address: str) -> Reply:

@@ -1,9 +1,8 @@
-"""What the clients are tried on: two servers that know each other, a server that misbehaves, a terminal, a screen."""
+"""What the clients are tried on, beside the real servers: one that misbehaves, a terminal, a screen."""
 
 from __future__ import annotations
 
-import email
-import email.policy
+import contextlib
 import fcntl
 import os
 import select
@@ -18,61 +17,43 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import Protocol
 
 import pytest
 
 import smtp_pair
+from smtp_pair.network import Pair
 
 PATIENCE = 20  # seconds until something that should happen at once is given up
 
 
 @pytest.fixture
-def pair(stub_pair):
-    """Two running servers, jaku.com's and deathstar.com's, as `mail_pair` gives them."""
-    return stub_pair
-
-
-@pytest.fixture
-def stub_pair() -> Iterator[SimpleNamespace]:
-    jaku, deathstar = StubServer("jaku.com"), StubServer("deathstar.com")
-    jaku.routes["deathstar.com"], deathstar.routes["jaku.com"] = deathstar, jaku
-    with jaku, deathstar:
-        yield SimpleNamespace(jaku=jaku, deathstar=deathstar)
-
-
-@pytest.fixture
 def rude_server() -> Iterator[Callable[..., StubServer]]:
     """Starts a server with replies of the test's own: `rude_server(MAIL=b"552 ...")`; None closes, b"" stays silent."""
-    running: list[StubServer] = []
+    with contextlib.ExitStack() as running:
 
-    def start(**replies: bytes | None) -> StubServer:
-        running.append(StubServer("jaku.com", replies))
-        return running[-1].__enter__()
+        def start(**replies: bytes | None) -> StubServer:
+            return running.enter_context(StubServer(replies))
 
-    yield start
-    for server in running:
-        server.__exit__()
+        yield start
 
 
 CLOSE, SILENT = None, b""  # instead of a reply
 
 
 class StubServer(socketserver.ThreadingTCPServer):
-    """Just enough of a server: takes its own domain's mail, hands a known domain's on, refuses the rest."""
+    """Takes mail for jaku.com, refuses the rest, and replies what the test told it to."""
 
     allow_reuse_address = True
 
-    def __init__(self, domain: str, replies: Mapping[str, bytes | None] | None = None) -> None:
+    def __init__(self, replies: Mapping[str, bytes | None]) -> None:
         super().__init__(("127.0.0.1", 0), StubSession)
-        self.domain, self.replies = domain, dict(replies or {})
-        self.host, self.port = self.server_address[0], self.server_address[1]
-        self.routes: dict[str, StubServer] = {}
+        self.replies = replies
+        self.host, self.port = "127.0.0.1", int(self.server_address[1])
         self.commands: list[bytes] = []
+        self.mails: list[bytes] = []
+        """The contents that were taken."""
         self.dot = threading.Event()  # a mail's end was read
-        self.messages: list[SimpleNamespace] = []
-        self._arrived = threading.Condition()
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
 
     def __enter__(self) -> StubServer:
@@ -84,57 +65,19 @@ class StubServer(socketserver.ThreadingTCPServer):
         self._thread.join()
         self.server_close()
 
-    def rcpt(self, address: str) -> bytes:
-        domain = address.rpartition("@")[2]
-        known = domain == self.domain or domain in self.routes
-        return b"250 2.1.5 OK" if known else f"550 5.1.2 no route to {domain}".encode()
-
-    def accept(self, sender: str, recipients: list[str], content: bytes) -> None:
-        for domain, server in {self.domain: self, **self.routes}.items():
-            own = [each for each in recipients if each.rpartition("@")[2] == domain]
-            if own and server is self:
-                self.store(sender, own, content)
-            elif own:
-                server.accept(sender, own, content)
-
-    def store(self, sender: str, recipients: list[str], content: bytes) -> None:
-        message = email.message_from_bytes(content, policy=email.policy.default)
-        attachments = [
-            SimpleNamespace(filename=part.get_filename(), content=part.get_payload(decode=True))
-            for part in message.iter_attachments()
-        ]
-        envelope = SimpleNamespace(sender=sender, recipients=recipients)
-        with self._arrived:
-            self.messages.append(
-                SimpleNamespace(
-                    envelope=envelope, message=message, subject=message["Subject"], content=content, attachments=attachments
-                )
-            )
-            self._arrived.notify_all()
-
-    def wait_for(self, *, to: str, subject: str, timeout: float = PATIENCE) -> SimpleNamespace:
-        def found() -> list[SimpleNamespace]:
-            return [each for each in self.messages if to in each.envelope.recipients and each.subject == subject]
-
-        with self._arrived:
-            assert self._arrived.wait_for(found, timeout), f"no mail to {to} called {subject!r} in {self.messages}"
-            return found()[0]
-
 
 class StubSession(socketserver.StreamRequestHandler):
     server: StubServer
 
     def handle(self) -> None:
-        try:
+        with contextlib.suppress(ConnectionError, EOFError):
             self.converse()
-        except (ConnectionError, EOFError):
-            pass
 
     def say(self, when: str, default: bytes) -> bytes:
         reply = self.server.replies.get(when, default)
         if reply is CLOSE:
             raise EOFError
-        if reply is SILENT:
+        if reply == SILENT:
             while self.rfile.read(4096):  # until the client has enough
                 pass
             raise EOFError
@@ -142,24 +85,19 @@ class StubSession(socketserver.StreamRequestHandler):
         return reply
 
     def converse(self) -> None:
-        sender, recipients = "", []
-        self.say("greeting", b"220 smtp." + self.server.domain.encode())
+        self.say("greeting", b"220 smtp.jaku.com")
         while line := self.rfile.readline():
             self.server.commands.append(line)
-            verb, argument = line[:4].upper().decode(), line.partition(b"<")[2].partition(b">")[0].decode()
-            if verb == "MAIL":
-                sender, recipients = argument, []
-                self.say(verb, b"250 2.1.0 OK")
-            elif verb == "RCPT":
-                if self.say(verb, self.server.rcpt(argument)).startswith(b"25"):
-                    recipients.append(argument)
+            verb = line[:4].upper().decode()
+            if verb == "RCPT":
+                self.say(verb, b"250 2.1.5 OK" if b"@jaku.com>" in line else b"550 5.1.2 no route")
             elif verb == "DATA":
                 if self.say(verb, b"354 go ahead").startswith(b"354"):
                     content = self.data()
                     if self.say("dot", b"250 2.0.0 taken").startswith(b"250"):
-                        self.server.accept(sender, recipients, content)
+                        self.server.mails.append(content)
             elif verb == "EHLO":
-                self.say(verb, b"250-smtp.%b\r\n250 SIZE 33554432" % self.server.domain.encode())
+                self.say(verb, b"250-smtp.jaku.com\r\n250 SIZE 33554432")
             elif verb == "QUIT":
                 self.say(verb, b"221 2.0.0 bye")
                 return
@@ -193,7 +131,8 @@ class Terminal:
         self._master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 250, 0, 0))
         inherited = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "INPUTRC")}
-        own = {"HOME": str(home), "TERM": "dumb", "LC_ALL": "C.UTF-8", "PYTHONPATH": str(Path(smtp_pair.__path__[0]).parent)}
+        package = str(Path(smtp_pair.__path__[0]).parent)
+        own = {"HOME": str(home), "TERM": "dumb", "LC_ALL": "C.UTF-8", "PYTHONPATH": package}
         self.process = subprocess.Popen(
             [sys.executable, "-c", OWN_TERMINAL, *command],
             stdin=slave,
@@ -211,6 +150,23 @@ class Terminal:
     def answer(self, question: str, answer: str) -> None:
         self.expect(question)
         self.type(f"{answer}\r")
+
+    def interrupt(self, answer: str) -> None:
+        """Press Ctrl-C, and keys and Ctrl-C again if nothing happens, as a person does: Python overlooks one that comes
+        in the moment between a prompt and its wait for input, or that takes away the key just pressed."""
+        for _ in range(PATIENCE // 2):
+            self.type("\x03")
+            if self._comes(answer, 1):
+                break
+            self.type("x")
+            self._comes(answer, 0.2)
+        self.expect(answer)
+
+    def _comes(self, text: str, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while text not in self.screen[self._seen :] and self._read(deadline):
+            pass
+        return text in self.screen[self._seen :]
 
     def expect(self, text: str) -> str:
         """Wait until `text` appears after what was expected before; gives all up to its end."""
@@ -260,18 +216,25 @@ def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
         each.close()
 
 
-def compose_command(host: str, port: int) -> list[str]:
-    program = "import sys; from smtp_pair.clients import interactive; sys.exit(interactive.run(sys.argv[1], int(sys.argv[2])))"
-    return [sys.executable, "-c", program, host, str(port)]
+COMPOSE = "import sys; from smtp_pair.clients import interactive as i; sys.exit(i.run(sys.argv[1], int(sys.argv[2])))"
+
+
+class AnyServer(Protocol):
+    """Where a client can connect to: a server of ours, or a rude one."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
 
 
 @pytest.fixture
-def composing(terminal: Callable[..., Terminal], pair: Any) -> Callable[..., Terminal]:
+def composing(terminal: Callable[..., Terminal], mail_pair: Pair) -> Callable[..., Terminal]:
     """The interactive client at a terminal, from vader@deathstar.com to deathstar's server."""
 
-    def start(server: Any = None, **environment: str) -> Terminal:
-        server = server or pair.deathstar
-        return terminal(compose_command(server.host, server.port), **environment)
+    def start(server: AnyServer | None = None, **environment: str) -> Terminal:
+        server = server or mail_pair.deathstar
+        return terminal([sys.executable, "-c", COMPOSE, server.host, str(server.port)], **environment)
 
     return start
 

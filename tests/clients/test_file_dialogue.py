@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +13,7 @@ from smtp_pair.clients.file_dialogue import FilePicker, as_path, completions, pa
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home and working folder with names that are awkward to type."""
     for name in ("two words.txt", "two worlds.txt", ".hidden", "o'hara"):
         (tmp_path / name).write_text("")
@@ -36,7 +38,7 @@ def folder(tmp_path, monkeypatch):
         ("\0/", []),
     ],
 )
-def test_completions(folder, typed, completed) -> None:
+def test_completions(folder: Path, typed: str, completed: list[str]) -> None:
     """Whole paths, spaces and all; folders end with a slash; hidden files want their dot; no folder, no completions."""
     assert completions(typed) == completed
 
@@ -52,7 +54,7 @@ def test_completions(folder, typed, completed) -> None:
         ("'~/x'", "~/x"),
     ],
 )
-def test_a_path_may_be_quoted(folder, typed, meant) -> None:
+def test_a_path_may_be_quoted(folder: Path, typed: str, meant: str) -> None:
     """As terminals do when a file is dropped on them; a name that exists is never taken for a quoted one."""
     assert str(as_path(typed)) == meant
 
@@ -68,7 +70,7 @@ def test_readline_is_given_back_as_it_was() -> None:
     readline.set_completer(own)
     readline.set_completer_delims(" ,")
     try:
-        with pytest.raises(KeyboardInterrupt), path_completion():
+        with contextlib.suppress(KeyboardInterrupt), path_completion():
             assert readline.get_completer() is not own
             assert readline.get_completer_delims() == ""
             raise KeyboardInterrupt
@@ -78,7 +80,7 @@ def test_readline_is_given_back_as_it_was() -> None:
         readline.set_completer_delims(before[1])
 
 
-def test_without_a_screen_the_path_is_asked_for(monkeypatch) -> None:
+def test_without_a_screen_the_path_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reason is told once, not for each file."""
     monkeypatch.setattr(file_dialogue, "missing_screen", lambda: "this Python has no tkinter")
     told: list[str] = []

@@ -25,6 +25,7 @@ Protocols = Callable[[list[Taken], asyncio.AbstractEventLoop], asyncio.Protocol]
 
 MANY = settings(max_examples=20 * settings().max_examples)
 """A thousand sessions, four thousand on CI."""
+TABLE: tuple[Difference | MailDifference, ...] = (*DIFFERENCES, *MAILS)
 SESSIONS = st.randoms(use_true_random=False).map(session)
 
 
@@ -41,7 +42,6 @@ def quiet() -> Iterator[None]:
 def play_in_memory() -> Iterator[Play]:
     """Plays a session to both in memory; gives what was seen."""
     loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
 
     def play(groups: Session, seen: Counter[str]) -> None:
         peers = []
@@ -55,7 +55,6 @@ def play_in_memory() -> Iterator[Play]:
                 peer.close()
 
     yield play
-    asyncio.set_event_loop(None)
     loop.close()
 
 
@@ -63,7 +62,8 @@ def play_in_memory() -> Iterator[Play]:
 def play_over_sockets() -> Iterator[Play]:
     """Plays a session to both over the loopback."""
     mails: tuple[list[Taken], list[Taken]] = ([], [])
-    servers = [background.run(_serve(kind, taken)) for kind, taken in zip((our_protocol, stock_protocol), mails, strict=True)]
+    both: tuple[Protocols, Protocols] = (our_protocol, stock_protocol)
+    servers = [background.run(_serve(protocol, taken)) for protocol, taken in zip(both, mails, strict=True)]
 
     def play(groups: Session, seen: Counter[str]) -> None:
         peers = [
@@ -120,20 +120,20 @@ def test_sessions_over_sockets(play_over_sockets: Play) -> None:
     assert seen[ALIKE] > 0.75 * seen.total()
 
 
-@pytest.mark.parametrize("difference", [pytest.param(each, id=each.name) for each in (*DIFFERENCES, *MAILS)])
+@pytest.mark.parametrize("difference", [pytest.param(each, id=each.name) for each in TABLE])
 def test_each_difference_is_there(play_in_memory: Play, difference: Difference | MailDifference) -> None:
     """No line of the table is stale: its witness shows it, and nothing else that it could be."""
     seen: Counter[str] = Counter()
     play_in_memory(difference.witness, seen)
     assert seen[difference.name] == 1
-    assert set(seen) == {ALIKE, difference.name}
+    assert set(seen) <= {ALIKE, difference.name}
 
 
 def test_the_table_is_read_as_written() -> None:
     """No two lines have a name in common, and each names its rules."""
-    names = [each.name for each in (*DIFFERENCES, *MAILS)]
+    names = [each.name for each in TABLE]
     assert all(one != other for one, other in pairwise(sorted(names)))
-    assert all(each.rule == "Guarding" or each.rule.startswith("C") for each in (*DIFFERENCES, *MAILS))
+    assert all(each.rule == "Guarding" or each.rule.startswith("C") for each in TABLE)
 
 
 @pytest.mark.parametrize(

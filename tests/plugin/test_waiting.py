@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -84,6 +86,20 @@ async def test_many_wait_at_the_same_time(server: Server) -> None:
     for title in reversed(titles):
         await loop.run_in_executor(None, lambda title=title: server.send("luke@jaku.com", subject=title))  # type: ignore[misc]
     assert subjects(await asyncio.gather(*waiting)) == titles
+
+
+def test_a_wait_leaves_nothing_behind(server: Server) -> None:
+    """Once a wait has ended, well or in vain, the server holds on to nothing of the loop it was on."""
+    server.send("luke@jaku.com")
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(server.wait_for_async(timeout=LONG))
+    with pytest.raises(MailNotFound):
+        loop.run_until_complete(server.wait_for_async(subject="another", timeout=0))
+    loop.close()
+    gone = weakref.ref(loop)
+    del loop
+    gc.collect()
+    assert gone() is None
 
 
 # -- it finds ----------------------------------------------------------------------------------------------------------

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import re
+from itertools import combinations, pairwise
 
 import pytest
 
 from harness.rules_plugin import Connect, MakeHop, Notes, Way
 from harness.wire import Wire, codes
 from smtp_pair import Domain, Pair
+from smtp_pair.content import ContentReader
 from smtp_pair.pytest_plugin import MailNetwork
 
 HEAD = b"Subject: first\r\n\r\nfirst"
@@ -231,3 +233,19 @@ def test_c46_dot_in_any_piece(mail_pair: Pair, wire: Connect, rule: Notes) -> No
         client.say(whole, cuts=[cut])
         assert rule.reply(client.reply()).code == 250
     assert {mail.content for mail in mail_pair.jaku.messages} == {content}
+
+
+@pytest.mark.parametrize("content", [b"", b".\r\n", b"a\r\n.b\r\n.\r\n..\r\n", b"a\n.\nb\r\n", b"\r\n\r.\r\r\n"])
+def test_c46_in_any_three_pieces(rule: Notes, content: bytes) -> None:
+    """The same without a wire, where no two pieces can run into one: cut twice anywhere, and octet by octet, with a
+    command behind it, the content, its end and the rest are the same."""
+    whole = stuffed(content) + b".\r\nNOOP\r\n"
+    places = range(len(whole) + 1)
+    for cuts in [*combinations(places, 2), places]:
+        reader = ContentReader(1000)
+        ends = [0, *cuts, len(whole)]
+        pieces = [whole[start:end] for start, end in pairwise(ends) if start < end]
+        rest = next(rest for rest in map(reader.feed, pieces) if rest is not None)
+        assert b"NOOP\r\n".startswith(rest)
+        assert reader.content() == arrives(stuffed(content))
+    rule.observed("250 2.0.0")

@@ -84,8 +84,11 @@ class ScriptedHop:
         """Contents as they came, dots and all, that were taken."""
         self.silent = asyncio.Event()
         """It has come to where it says nothing."""
+        self.waiting = 0
+        """How many connections have."""
+        self._go_on = asyncio.Event()
         self._writers: set[asyncio.StreamWriter] = set()
-        self._sessions: list[asyncio.Task[None]] = []
+        self.sessions: list[asyncio.Task[None]] = []
         self._server: asyncio.Server
         self.hop = NextHop("127.0.0.1", 0, "hop.test")
 
@@ -96,9 +99,9 @@ class ScriptedHop:
 
     async def stop(self) -> None:
         self._server.close()
-        for task in self._sessions:
+        for task in self.sessions:
             task.cancel()
-        await asyncio.gather(*self._sessions, return_exceptions=True)
+        await asyncio.gather(*self.sessions, return_exceptions=True)
 
     def say(self, when: str, says: Says | None) -> None:
         """What to reply from now on; None: as a hop does that minds its business."""
@@ -108,9 +111,14 @@ class ScriptedHop:
         else:
             self._replies[when] = says
 
-    def hang_up(self) -> None:
+    def go_on(self) -> None:
+        """Say what is usual wherever it was silent."""
+        self._go_on.set()
+
+    def hang_up(self, last_words: bytes = b"") -> None:
         """Close every connection, as a server does with idle ones."""
         for writer in self._writers:
+            writer.write(last_words)
             writer.close()
 
     @property
@@ -124,7 +132,7 @@ class ScriptedHop:
     async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._sessions.append(task)
+        self.sessions.append(task)
         self._writers.add(writer)
         commands: list[bytes] = []
         self.said.append(commands)
@@ -172,8 +180,10 @@ class ScriptedHop:
             writer.transport.abort()
             raise EOFError
         if says == SILENT:
+            self.waiting += 1
             self.silent.set()
-            await asyncio.Event().wait()
+            await self._go_on.wait()
+            says = default
         writer.write(says + b"\r\n")
         await writer.drain()
         return says

@@ -7,28 +7,25 @@ import os
 import pty
 import select
 import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-import smtp_pair
 from harness import demo_picture
+from harness.processes import command, environment
 from smtp_pair import Domain, Pair, cli, demo
 from smtp_pair.clients import samples
 from smtp_pair.facts import Fact
 
-ROOT = Path(smtp_pair.__path__[0]).parent
-DEMO = [sys.executable, "-W", "error", "-m", "smtp_pair", "demo"]
+DEMO = command("demo")
 DIGESTS = {name: hashlib.sha256(content).hexdigest() for name, content in samples.files()}
 
 
-def environment(folder: Path, **more: str) -> dict[str, str]:
-    """Temporary folders are made in ``folder``, so that a test sees what is left of them."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
-    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "TMPDIR": str(folder), "TERM": "xterm", **more}
+def temporary_in(folder: Path, **more: str) -> dict[str, str]:
+    """The environment of a command that makes its temporary folders in ``folder``: a test sees what is left of them."""
+    return environment(**{"TMPDIR": str(folder), "TERM": "xterm", **more})
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +66,7 @@ def steps(run: demo.Run) -> list[str]:
     """The turning points of a run, in its order."""
     points = {
         "client": (
-            "send: 'rcpt TO:<paimon",
+            "send: 'rcpt to:<paimon",
             "reply: retcode (550)",
             "send: b'Date",
             "reply: retcode (250); Msg: b'2.0.0 taken",
@@ -78,7 +75,10 @@ def steps(run: demo.Run) -> list[str]:
         "deathstar": ("received",),
     }
     return [
-        f"{line.actor} {start}" for line in run.lines for start in points[line.actor] if line.text.startswith(start)
+        f"{line.actor} {start}"
+        for line in run.lines
+        for start in points[line.actor]
+        if line.text.lower().startswith(start.lower())
     ]
 
 
@@ -86,7 +86,7 @@ def test_the_order_is_that_of_cause_and_effect(tmp_path: Path) -> None:
     """A server acts after the client's command and before the reply to it; the copy is passed on after that; and it is
     told so every time."""
     expected = [
-        "client send: 'rcpt TO:<paimon",
+        "client send: 'rcpt to:<paimon",
         "jaku refused   <paimon",
         "client reply: retcode (550)",
         "client send: b'Date",
@@ -206,7 +206,7 @@ def test_the_exit_code_when_something_is_wrong(
 def test_in_a_pipe(tmp_path: Path) -> None:
     """Plain text, exit code 0, nothing on standard error, and no folder left behind."""
     done = subprocess.run(
-        DEMO, cwd=tmp_path, env=environment(tmp_path), capture_output=True, encoding="utf-8", check=True
+        DEMO, cwd=tmp_path, env=temporary_in(tmp_path), capture_output=True, encoding="utf-8", check=True
     )
     assert done.stderr == ""
     assert "\x1b" not in done.stdout
@@ -244,7 +244,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureF
 @pytest.mark.parametrize(("more", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
 def test_on_a_terminal(more: dict[str, str], coloured: bool, tmp_path: Path) -> None:
     """In colours, each actor in its own, unless the terminal or its user wants none."""
-    screen = at_a_terminal(environment(tmp_path, **more))
+    screen = at_a_terminal(temporary_in(tmp_path, **more))
     assert screen.endswith(
         "The files are removed now; --data DIR keeps them.\x1b[0m\r\n" if coloured else "keeps them.\r\n"
     )
@@ -277,7 +277,7 @@ def test_when_nobody_reads_it(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        DEMO, cwd=tmp_path, env=environment(tmp_path), stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+        DEMO, cwd=tmp_path, env=temporary_in(tmp_path), stdout=writing, stderr=subprocess.PIPE, text=True, check=False
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, "")

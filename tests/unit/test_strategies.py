@@ -19,7 +19,7 @@ from smtp_pair.clients.message import Attachment
 from smtp_pair.mail.address import DOMAIN_LIMIT, LOCAL_LIMIT, Address, domain_key
 from smtp_pair.strategies import RawMail
 
-FIRST = settings(max_examples=2000, database=None, phases=[Phase.generate])  # any will do: nothing is shrunk
+FIRST = settings(max_examples=20_000, database=None, phases=[Phase.generate])  # any will do: nothing is shrunk
 SMALL = strategies.attachments(contents=strategies.contents(max_size=2000))
 
 
@@ -94,7 +94,7 @@ def test_a_megabyte_comes_up_and_shrinks() -> None:
     with pytest.raises(AssertionError) as failure:
         fails()
     notes = "".join(failure.value.__notes__)
-    assert re.search(r"expand\(\s*seed=\d+,.*\s+size=[\d_]+,", notes)
+    assert re.search(r"expand\(\s*seed=", notes)
     assert len(notes) < 1000
 
 

@@ -8,7 +8,6 @@ in mails put together from fragments that do not fit.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage, MIMEPart
@@ -283,7 +282,7 @@ DIFFERENCES = {
         "naïve.gif",
         "nave.gif",
         "the first one is for readers who can't read the second (RFC 6266 4.3)",
-        re.compile(rb"(?is)name\*? ?=.*name\*"),
+        re.compile(rb"(?is)name\*? ?=.*name\*|name\*.*name ?="),
     ),
     "a name with a section missing": Difference(
         named(b"filename*0=a; filename*2=.gif"),
@@ -409,6 +408,9 @@ DIFFERENCES = {
     ),
 }
 
+UNSETTLED = "base64 goes on after its padding: the rest is left out"
+"""Python 3.13 stops there too, as RFC 2045 6.8 says; later releases read on and ignore the padding (gh-145264)."""
+
 
 @pytest.mark.parametrize("difference", DIFFERENCES.values(), ids=DIFFERENCES)
 def test_each_listed_difference_is_one(difference: Difference) -> None:
@@ -437,8 +439,8 @@ def same(mail: bytes) -> bool:
         theirs = stdlib(mail)
     except (LookupError, ValueError, TypeError, AttributeError):
         return False
-    if not any(excuses(difference, mail, mine.defects) for difference in DIFFERENCES.values()):
-        assert mine[:3] == theirs[:3]
+    excused = any(excuses(difference, mail, mine.defects) for difference in DIFFERENCES.values())
+    assert mine[:3] == theirs[:3] or excused or UNSETTLED in mine.defects
     return True
 
 
@@ -500,11 +502,12 @@ LINES = (
     b"--b\r\n|--b\r\n|--b\r\n|--b--\r\n|--b \t\r\n|--bc\r\n|--b-\r\n|--c--\r\n|--c\r\n|-|--|--b|\r\n|\r\n|\r\n|\r\n"
     b"|QUJD\r\n|REVG\r\nR0hJ\r\n|QQ==\r\n|=3D=c3=\r\n|hello\r\n|world| folded\r\n|x: y\r\n"
     b"|Content-Type: text/plain\r\n|Content-Type: text/html; charset=utf-8\r\n|Content-Type: text/calendar\r\n"
-    b'|content-type: IMAGE/gif;\r\n\tname="a.gif"\r\n|Content-Type: message/rfc822\r\n|Content-Type: multipart/mixed\r\n'
+    b'|content-type: IMAGE/gif;\r\n\tname="a.gif"\r\n|Content-Type: message/rfc822\r\n'
+    b"|Content-Type: multipart/mixed\r\n"
     b'|Content-Type: multipart/mixed; boundary=c\r\n|Content-Type: multipart/alternative; boundary="c"\r\n'
     b"|Content-Type: multipart/related; boundary=b--\r\n|Content-Type: multipart/mixed; boundary=bc\r\n"
     b"|Content-Transfer-Encoding: base64\r\n|Content-Transfer-Encoding: Quoted-Printable\r\n"
-    b"|Content-Disposition: attachment; filename=b.bin\r\n|Content-Disposition: inline\r\n"
+    b'|Content-Disposition: attachment; filename="b.bin"\r\n|Content-Disposition: inline\r\n'
 )
 
 
@@ -525,31 +528,44 @@ def test_bodies_that_are_not_what_they_claim(encoding: bytes, content: bytes) ->
     same(encoded(encoding, content))
 
 
-IN_QUOTES = joined(
-    b"plan|.gif| |;|(|)|\\\"|\\\\|'|=|%41|/|<|@|\xc3\xaf|\xef|=?utf-8?q?=C3=AF?=| =?utf-8?b?w68=?= |\r\n ", 5
+QUOTED = joined(
+    b"plan|.gif| |;|(|)|\\\"|\\\\|'|=|%41|/|@|\xc3\xaf| =?utf-8?q?=C3=AF?= | =?utf-8?b?w68=?= |\r\n |<|\xef", 5
 ).map(lambda inside: b'"' + inside + b'"')
-TOKENS = st.sampled_from([b"plan.gif", b"x", b"a%41-b_c"])
-PLAIN = st.sampled_from([b"filename=", b"FileName = ", b"filename*0=", b"filename*1=", b"size="])
-EXTENDED = st.sampled_from([b"filename*=utf-8''", b"filename*0*=iso-8859-1'en'", b"filename*1*=", b"filename*2*="])
-PARAMETERS = st.tuples(PLAIN, IN_QUOTES | TOKENS) | st.tuples(EXTENDED, joined(b"plan|%20|%C3%AF|%EF|%|%4|.", 4))
+PLAIN = st.tuples(
+    st.sampled_from([b"filename=", b"FileName = ", b"filename =\r\n ", b"name=", b"size="]),
+    QUOTED | st.sampled_from([b"plan.gif", b"x", b"a%41-b_c"]),
+)
+EXTENDED = st.tuples(
+    st.sampled_from([b"filename*=", b"FILENAME*=", b"name*=", b"size*="]),
+    st.sampled_from([b"utf-8''x", b"UTF-8'en'x", b"iso-8859-1''x"]),
+    joined(b"plan|%20|%C3%AF|%25|%|%4|.", 4),
+)
+SECTIONS_OF_A_NAME = st.permutations(
+    [b"filename*0=plan", b'filename*1=" a%20b;"', b"filename*2*=%20%41", b"filename*3=c.gif", b"size=3"]
+)
+PARAMETERS = st.one_of(
+    st.lists(PLAIN.map(b"".join), max_size=3), st.lists(EXTENDED.map(b"".join), max_size=3), SECTIONS_OF_A_NAME
+)
 
 
 @MANY
-@given(st.sampled_from([b"; ", b";\r\n\t", b" ;(so) ", b";;"]), st.lists(PARAMETERS.map(b"".join), max_size=4))
+@given(st.sampled_from([b"; ", b";\r\n\t", b" ;(so) ", b";;"]), PARAMETERS)
 def test_parameters_that_do_not_fit_together(semicolon: bytes, parameters: list[bytes]) -> None:
     """Any parameters: the same name is read, or the difference is a listed one."""
     same(named(semicolon.join(parameters)))
 
 
-@MANY
-@given(
-    joined(
-        b"=?utf-8?q?a?=|=?utf-8?Q?=C3=AF_?=|=?UTF-8?B?w68=?=|=?iso-8859-1?q?=EF?=|=?utf-8*en?q?b?=|=?utf-8?b?YQ?="
-        b"|=?utf-8?b?Y!Q==?=|=?utf-8?q??=|=?utf-8?x?a?=|=?utf-8?q?=C3?=|=?utf-8?q?=AF?=|=?euc-jp?q?=A5?="
-        b'|=?euc-jp?q?=C6?=|=?utf-8?q?a b?=|\xc3\xaf|\xef| | |\t|\r\n |\r\n\t|hello|=?|?=|?|=|"|(c)|<a@b>',
-        7,
-    )
+WORDS = joined(
+    b"=?utf-8?q?a?=|=?utf-8?Q?=C3=AF_?=|=?UTF-8?B?w68=?=|=?iso-8859-1?q?=EF?=|=?utf-8*en?q?b?=|=?utf-8?b?YQ?="
+    b"|=?utf-8?b?Y!Q==?=|=?utf-8?q??=|=?utf-8?q?=C3?=|=?utf-8?q?=AF?=|=?euc-jp?q?=A5=C6?=|=?utf-8?q?a b?="
+    b'|\xc3\xaf| | |\t|\r\n |\r\n\t|hello|?|"|(c)|<a@b>',
+    8,
 )
+PIECES_OF_WORDS = joined(b"=?|?=|=|?q?|utf-8|=?utf-8?x?a?=|=?utf-8?q?a?=|=?euc-jp?q?=A5?=|=?euc-jp?q?=C6?=|\xef| |x", 6)
+
+
+@MANY
+@given(WORDS | WORDS | PIECES_OF_WORDS)
 def test_subjects_that_do_not_fit_together(value: bytes) -> None:
     """Any encoded words, and pieces of them: the same subject is read, or the difference is a listed one."""
     same(subject(value))

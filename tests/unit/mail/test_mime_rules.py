@@ -198,6 +198,16 @@ def test_c90_broken_uuencode(body: bytes, content: bytes, defect: str) -> None:
     assert decoded("x-uuencode", body) == (content, [defect] if defect else [])
 
 
+def test_c90_a_broken_part_is_stored_and_told(tmp_path: Path) -> None:
+    """What is wrong with an attachment is told of it, and of the mail, which is delivered all the same."""
+    broken = b"Content-Type: image/x\r\nContent-Transfer-Encoding: x-rot13\r\n\r\nNOP"
+    mail = multipart(attachment(b"a.gif", b"A"), broken, close=b"")
+    stored = Store(tmp_path, "a.test", durable=False).deliver("id1", b"", mail, ["vader"])
+    unknown = "unknown transfer encoding 'x-rot13': left as it is"
+    assert [(kept.content, kept.defects) for kept in stored.attachments] == [(b"A", ()), (b"NOP", (unknown,))]
+    assert stored.defects == ("a multipart that is not closed", f"attachment 2: {unknown}")
+
+
 # -- C91: where parts begin and end ---------------------------------------------------------------------------------
 
 

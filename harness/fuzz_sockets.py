@@ -1,0 +1,201 @@
+"""Plays a fuzzer's scripts to a server over the loopback: with TLS, and with clients that are gone in every way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import ssl
+import struct
+from pathlib import Path
+from typing import Self
+
+from harness.findings import Finding, Watch
+from harness.rehearsal import Rehearsal
+from harness.scripts import Action, Script
+from harness.wire import Wire
+from smtp_pair import Domain, Network, background
+from smtp_pair.config import Limits
+from smtp_pair.mail import reply
+from smtp_pair.mail.reply import Reply
+from smtp_pair.session import House
+
+PATIENCE = 10.0
+"""Seconds until a reply that is due, or the end of a session, does not come any more."""
+FORGET = 100
+"""Scripts after which the mails that they have left are removed."""
+_LINGER = struct.pack("ii", 1, 0)
+
+
+class SocketTrial:
+    """A running server, watched."""
+
+    def __init__(self) -> None:
+        self._network = Network(
+            Domain(
+                "jaku.com",
+                tls="offered",
+                auth={"vader": "darkside"},
+                unreachable="ignore",
+                size=2000,
+                limits=Limits(errors=10, commands=100, recipients=4),
+            )
+        )
+        self._context = self._network.client_context()
+        self._watch = Watch()
+        self._played = 0
+
+    def __enter__(self) -> Self:
+        self._network.start()
+        self._server = self._network["jaku.com"]
+        self._watch.__enter__()
+        background.loop().set_exception_handler(self._watch.uncaught)
+        self._honest()
+        self._before = background.run(self._tasks()), _sockets()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        background.loop().set_exception_handler(None)
+        self._watch.__exit__()
+        self._network.__exit__(None, None, None)
+
+    @property
+    def _house(self) -> House:
+        assert self._server._running is not None
+        return self._server._running._house
+
+    def play(self, script: Script) -> None:
+        """Raises Finding."""
+        try:
+            _Client(self._server.port, self._house, self._context).play(script)
+        finally:
+            ended = background.run(self._ended())
+        self._watch.look()
+        if not ended:
+            raise Finding(f"the client is gone, and there are still {self._house.sessions}")
+        self._honest()
+        if not background.run(self._ended()):
+            raise Finding("an honest client's session does not end")
+        left = background.run(self._tasks()), _sockets()
+        if left != self._before:
+            raise Finding(f"tasks or sockets are left: {left}, before {self._before}")
+        self._played += 1
+        if self._played % FORGET == 0:
+            with self._network.fresh():
+                pass
+
+    def _honest(self) -> None:
+        client = Wire(self._server.host, self._server.port, patience=PATIENCE)
+        try:
+            client.reply()
+            client.hello()
+            client.open("luke@jaku.com")
+            said = client.data(b"Subject: x\r\n\r\nx\r\n")
+            client.ask(b"QUIT")
+            client.expect_close()
+        finally:
+            client.close()
+        if said.code != 250:
+            raise Finding(f"an honest client is told {said}")
+
+    async def _ended(self) -> bool:
+        """Wait until no session is left."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                while self._house.sessions or self._house.peers:  # noqa: ASYNC110 - there is no event for it
+                    await asyncio.sleep(0.0005)
+                return True
+        return False
+
+    async def _tasks(self) -> int:
+        await asyncio.sleep(0)  # what a session leaves to the loop's next turn
+        return len(asyncio.all_tasks())
+
+
+def _sockets() -> int:
+    """How many sockets the process has open; 0 where it can't be known."""
+    folder = Path("/proc/self/fd")
+    links = []
+    for link in folder.iterdir() if folder.exists() else ():
+        with contextlib.suppress(OSError):  # that of the listing itself
+            links.append(os.readlink(link))
+    return sum(link.startswith("socket:") for link in links)
+
+
+class _Client:
+    """One script's client, and the rehearsal of what it has to be told."""
+
+    def __init__(self, port: int, house: House, context: ssl.SSLContext) -> None:
+        self._rehearsal = Rehearsal(house.rules, house.door, lambda *_: reply.stored("it"))
+        self._context = context
+        self._secure = False
+        self._unread = b""
+        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def play(self, script: Script) -> None:
+        try:
+            self._compare()
+            for action in script:
+                if not self._do(action):
+                    return
+            self._do("half close")
+        except OSError as error:
+            raise Finding(f"the connection: {error}") from error
+        finally:
+            self._socket.close()
+
+    def _do(self, action: Action) -> bool:
+        """Whether there can be another action."""
+        if isinstance(action, bytes):
+            return self._say(action)
+        if action == "TLS":
+            if self._rehearsal.handshake:
+                self._socket = self._context.wrap_socket(self._socket, server_hostname="localhost")
+                self._rehearsal.secured()
+                self._secure = True
+            return True
+        if action == "half close" and not self._secure and not self._rehearsal.handshake:
+            self._socket.shutdown(socket.SHUT_WR)
+            self._rehearsal.hear_no_more()
+            self._compare()
+        if action == "reset":
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
+        return False
+
+    def _say(self, octets: bytes) -> bool:
+        no_tls = self._rehearsal.handshake
+        self._rehearsal.hear(octets)
+        self._socket.sendall(octets)
+        if no_tls:
+            return False
+        self._compare()
+        return not self._rehearsal.over
+
+    def _compare(self) -> None:
+        """Read the replies that are due, and where it is over the end."""
+        for due in self._rehearsal.due():
+            said = self._reply()
+            if said != due and (said.code, said.enhanced, "taken as") != (due.code, due.enhanced, due.text[:8]):
+                raise Finding(f"it says {said}, and {due} is due")
+        if self._rehearsal.over and (more := self._unread + self._receive()):
+            raise Finding(f"it says {more!r}, and nothing is due but the end")
+
+    def _reply(self) -> Reply:
+        lines: list[bytes] = []
+        while not lines or lines[-1][3:4] == b"-":
+            while b"\n" not in self._unread:
+                more = self._receive()
+                if not more:
+                    raise Finding("it has closed, and a reply is due")
+                self._unread += more
+            line, _, self._unread = self._unread.partition(b"\n")
+            lines.append(line + b"\n")
+        return Reply.parse(lines)
+
+    def _receive(self) -> bytes:
+        try:
+            return self._socket.recv(1 << 16)
+        except TimeoutError:
+            raise Finding(f"nothing is said for {PATIENCE:g} s") from None
