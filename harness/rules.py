@@ -103,7 +103,7 @@ RULES: Mapping[int, Rule] = {
     # -- trace
     70: Rule("4.4", "Each hop puts one Received field on top."),
     71: Rule("4.4", "Final delivery puts one Return-Path field on top, and nobody else does."),
-    72: Rule("6.3", "A mail of 100 hops goes round in circles, and is refused."),
+    72: Rule("6.3", "A mail of 100 hops, or five of them at one server, goes round in circles, and is refused."),
     73: Rule("6.3", "Aliases that lead to each other end with one notification."),
     74: Rule("6.4", "The mail below the trace fields stays the same, octet for octet."),
     75: Rule("7.2", "No recipient learns of another one."),

@@ -133,7 +133,7 @@ class Acceptance:
     def accept(self, envelope: Envelope, content: bytes, origin: Origin) -> Receipt | asyncio.Future[Receipt]:
         """Take the mail over: at once, or by and by where the disk is waited for. Never raises."""
         try:
-            if trace.hops(content) >= trace.HOP_LIMIT:
+            if trace.goes_round(content, self._hostname):
                 return Receipt(reply.TOO_MANY_HOPS, _nothing)
             incoming = self._sort(envelope, content, origin)
             if incoming.only_for_full_mailboxes:

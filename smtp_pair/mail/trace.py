@@ -13,6 +13,10 @@ from smtp_pair.mail.envelope import Envelope, Origin
 HOP_LIMIT = 100
 """Received fields from which on a mail counts as going round in circles (RFC 5321 6.3)."""
 
+PASS_LIMIT = 5
+"""Times from which on a mail that comes to one server again does so too. Two aliases that lead to each other would only
+send it round a hundred times; several at once would make two of each, and two of each of those."""
+
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _HEADER_LOOK = 1 << 20  # a header block longer than this is not searched for hops any further
@@ -58,9 +62,23 @@ def hops(content: bytes) -> int:
     """How many Received fields the header block has, whoever wrote them."""
     if content.startswith(b"\r\n"):
         return 0  # no header at all: what looks like a field is the body's
-    end = content.find(b"\r\n\r\n", 0, _HEADER_LOOK)
-    header = content[: end if end >= 0 else _HEADER_LOOK].lower()
+    header = _header(content).lower()
     return header.count(b"\r\nreceived:") + header.startswith(b"received:")
+
+
+def goes_round(content: bytes, hostname: str) -> bool:
+    """Whether a mail that comes to the server of that name goes round in circles (RFC 5321 6.3)."""
+    count = hops(content)
+    if count < PASS_LIMIT:
+        return False
+    return (
+        count >= HOP_LIMIT or _header(content).count(b"\r\n\tby %b (smtp-pair) with " % hostname.encode()) >= PASS_LIMIT
+    )
+
+
+def _header(content: bytes) -> bytes:
+    end = content.find(b"\r\n\r\n", 0, _HEADER_LOOK)
+    return content[: end if end >= 0 else _HEADER_LOOK]
 
 
 def split(raw: bytes, ours: Callable[[str], bool]) -> tuple[list[Hop], int]:

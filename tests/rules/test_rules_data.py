@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -52,16 +54,21 @@ def test_c47_a_delivered_mail_is_on_disk(
 
 
 def test_c47_a_queued_mail_is_on_disk(mail_network: MailNetwork, wire: Connect, rule: Notes, synced: set[int]) -> None:
-    """The same for a mail that a next hop is to have, and does not take: mail and envelope are in the spool."""
+    """The same for a mail that a next hop is to have, and does not take: the mail and its recipients are in the
+    spool."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         route = f"127.0.0.1:{silent.getsockname()[1]}"
         server = mail_network("a.test", routes={"far.test": route}, durability="durable")["a.test"]
         client = wire(server)
         client.open("x@far.test")
         assert codes(rule.reply(client.data(LETTER))) == "250 2.0.0"
-        files = list((server.directory / "spool").iterdir())
-        assert {path.suffix for path in files} == {".eml", ".json"}
-        assert on_disk(files, synced)
+        [file] = (server.directory / "spool" / "mail").iterdir()
+        assert file.read_bytes().endswith(LETTER)
+        assert on_disk([file], synced)
+        database = server.directory / "spool" / "queue.sqlite"  # which is synced out of our sight
+        assert database.parent.stat().st_ino in synced
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as readable:
+            assert readable.execute("SELECT address FROM recipient").fetchall() == [("x@far.test",)]
 
 
 @pytest.mark.parametrize("said", [b"", b".", b".\r", LETTER, LETTER[:-1], LETTER + b".", LETTER + b".\r"])
