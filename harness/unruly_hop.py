@@ -71,6 +71,7 @@ class UnrulyHop:
         self._down = down
         self._server: asyncio.Server | None = None
         self._sessions: set[asyncio.Task[None]] = set()
+        self._one_taken = asyncio.Event()
         self.conversations: list[list[bytes]] = []
         """The command lines of each connection, without their ends."""
         self.came: list[Transaction] = []
@@ -107,6 +108,10 @@ class UnrulyHop:
             self._socket.listen(100)
             self._down = False
         background.run(self._start())
+
+    def wait_for_mail(self) -> None:
+        """Wait until a mail has been taken. Raises TimeoutError after a while."""
+        background.run(asyncio.wait_for(self._one_taken.wait(), 30))
 
     def hang_up(self) -> None:
         """Close every connection, as a server does with idle ones."""
@@ -180,6 +185,7 @@ class UnrulyHop:
         answer = await self._say("dot", reader, writer, b"250 2.0.0 taken")
         if answer.startswith(b"2"):
             self.taken.append(mail)
+            self._one_taken.set()
 
     def _usual(self, verb: str, said: _Said) -> bytes:
         if verb == "EHLO":
