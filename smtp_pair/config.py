@@ -79,9 +79,13 @@ class Limits:
     """Seconds that a connection may last in all; then 421 4.4.2 ends it before its next command."""
     header: int = 1 << 20
     """Octets in the header block of a mail; a bigger one is refused with 552 5.3.4."""
+    depth: int = 50
+    """Multiparts within each other; one that lies deeper is an attachment, left as it is."""
+    parts: int = 1000
+    """Parts of a mail, multiparts included; what follows them is not looked at. The raw mail is kept whole."""
 
     def __post_init__(self) -> None:
-        for name in ("connections", "connections_of_one", "commands", "recipients", "errors"):
+        for name in ("connections", "connections_of_one", "commands", "recipients", "errors", "depth", "parts"):
             checks.checked(name, checks.positive, getattr(self, name))
         for name in ("idle", "session"):
             _set(self, name, checks.checked(name, checks.some_time, getattr(self, name)))

@@ -13,6 +13,8 @@ from harness.bench.load import Client, digest, many, small_mail, stuffed
 from harness.bench.processes import Foreign, Own, node_smtp_server, own, smtp_sink
 from harness.bench.serve import Seen
 
+Server = tuple[str, Callable[[], Foreign | Missing]]
+
 _GO = Missing("go-smtp needs a Go toolchain")
 _ODD = b"Subject: x\r\n\r\n.\r\n..\r\n.dots\r\n\r\n"
 """A mail whose dots are doubled on the wire."""
@@ -41,7 +43,7 @@ def _load(setting: Setting, server: Foreign, clients: int, mails: int, kept: boo
 
 
 def _beside(
-    setting: Setting, servers: Iterable[tuple[str, Callable[[], Foreign | Missing]]], clients: int, kept: bool = True
+    setting: Setting, servers: Iterable[Server], clients: int, kept: bool = True
 ) -> dict[str, Measure | Missing]:
     mails = setting.amount(2000, 4)
     found: dict[str, Measure | Missing] = {}
@@ -57,7 +59,7 @@ def _beside(
 
 
 def _small(setting: Setting, clients: int) -> Competitors:
-    servers = [
+    servers: list[Server] = [
         (OURS, partial(own, setting, "session")),
         ("aiosmtpd no-op", partial(own, setting, "aiosmtpd")),
         ("ours on uvloop", partial(own, setting, "session on uvloop")),
@@ -68,7 +70,7 @@ def _small(setting: Setting, clients: int) -> Competitors:
 
 
 def _stored(setting: Setting) -> Competitors:
-    servers = [
+    servers: list[Server] = [
         (OURS, partial(own, setting, "pair")),
         ("aiosmtpd, a file each", partial(own, setting, "aiosmtpd, a file each")),
     ]
@@ -76,7 +78,7 @@ def _stored(setting: Setting) -> Competitors:
 
 
 def _connections(setting: Setting) -> Competitors:
-    servers = [
+    servers: list[Server] = [
         (OURS, partial(own, setting, "session")),
         ("aiosmtpd no-op", partial(own, setting, "aiosmtpd")),
         ("smtpdfix", partial(own, setting, "smtpdfix")),
@@ -125,6 +127,7 @@ def _memory(setting: Setting) -> Competitors:
         def measure() -> float:
             with MemoryClient(loop, make()) as client:
                 client.say(b"EHLO client.bench.test\r\n")
+                said = b""
                 began = time.process_time()
                 for _ in range(count):
                     said = client.say(*parts)
