@@ -113,7 +113,7 @@ class Verdict:
     """None: nothing is asked of this peer."""
     peer: str
     spread: Spread | None
-    """Of the ratios, or, without a peer, of our figures; None: the peer is missing."""
+    """Of the ratios, or, without a peer, of our figures; None: the peer is missing, or ours is nothing."""
 
     @property
     def short(self) -> float | None:
@@ -164,7 +164,7 @@ class Result:
         return Verdict(goal, goal.peer, self._against(goal.peer))
 
     def _against(self, peer: str) -> Spread | None:
-        return Spread.of(self.ratios(peer)) if peer in self.figures else None
+        return Spread.of(self.ratios(peer)) if peer in self.figures and min(self.figures[OURS]) > 0 else None
 
 
 def run(case: Case, setting: Setting, rounds: int) -> Result:
