@@ -133,7 +133,7 @@ class Domain:
 
     def __post_init__(self) -> None:
         checks.checked("name", checks.domain_name, self.name)
-        _set(self, "hostname", checks.checked("hostname", checks.domain_name, self.hostname or f"smtp.{self.name}"))
+        _set(self, "hostname", checks.checked("hostname", checks.host_name, self.hostname or f"smtp.{self.name}"))
         checks.checked("port", checks.port, self.port)
         _set(self, "users", checks.checked("users", checks.local_parts, self.users))
         checks.checked("unreachable", checks.one_of(*get_args(WhenUnreachable)), self.unreachable)
