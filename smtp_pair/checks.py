@@ -63,6 +63,12 @@ def domain_name(value: object) -> str:
         raise ConfigError(f"{value!r} is not a domain name") from None
 
 
+def host_name(value: object) -> str:
+    """A server's own name, as it says it: in A-labels (RFC 6531 3.7.1)."""
+    name = domain_name(value)
+    return name if name.isascii() else domain_key(name)
+
+
 def port(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 65536:
         raise ConfigError(f"{value!r} is not a port number (0 to 65535; 0 takes a free one)")

@@ -90,9 +90,13 @@ class Limits:
     """Seconds that a next hop may take for a reply (RFC 5321 4.5.3.2)."""
     final: float = 600.0
     """Seconds that a next hop may take for the reply after the final dot: it may well work before it answers."""
+    depth: int = 50
+    """Multiparts within each other; one that lies deeper is an attachment, left as it is."""
+    parts: int = 1000
+    """Parts of a mail, multiparts included; what follows them is not looked at. The raw mail is kept whole."""
 
     def __post_init__(self) -> None:
-        for name in ("connections", "connections_of_one", "commands", "recipients", "errors"):
+        for name in ("connections", "connections_of_one", "commands", "recipients", "errors", "depth", "parts"):
             checks.checked(name, checks.positive, getattr(self, name))
         for name in ("idle", "session", "connect", "reply", "final"):
             _set(self, name, checks.checked(name, checks.some_time, getattr(self, name)))
@@ -141,7 +145,7 @@ class Domain:
 
     def __post_init__(self) -> None:
         checks.checked("name", checks.domain_name, self.name)
-        _set(self, "hostname", checks.checked("hostname", checks.domain_name, self.hostname or f"smtp.{self.name}"))
+        _set(self, "hostname", checks.checked("hostname", checks.host_name, self.hostname or f"smtp.{self.name}"))
         checks.checked("port", checks.port, self.port)
         _set(self, "users", checks.checked("users", checks.local_parts, self.users))
         checks.checked("unreachable", checks.one_of(*get_args(WhenUnreachable)), self.unreachable)

@@ -25,7 +25,7 @@ from smtp_pair.mail.address import NULL_PATH, Address, parse_path
 from smtp_pair.mail.envelope import NO_OPTIONS, Envelope, Recipient
 from smtp_pair.mail.errors import AddressError, DeliveryError
 from smtp_pair.mail.reply import Reply
-from smtp_pair.sasl import MECHANISMS, Authenticate, Credentials, Exchange, SaslError
+from smtp_pair.sasl import MECHANISMS, Authenticate, Credentials, Exchange, Refused, SaslError
 
 
 class State(IntEnum):
@@ -348,7 +348,7 @@ class Conversation:
             return self._end_of_auth(reply.AUTH_CANCELLED)
         if len(line) > AUTH_LINE - 2:
             return self._end_of_auth(reply.LINE_TOO_LONG)
-        if isinstance(exchange, _Refused):
+        if isinstance(exchange, Refused):
             return self._end_of_auth(reply.BAD_CREDENTIALS)
         try:
             return self._challenge(exchange.step(_decoded(line)))
@@ -367,7 +367,7 @@ class Conversation:
             return reply.AUTHENTICATED
         if exchange is not None and exchange.refusal:
             # The error is a challenge here, and only the client's answer to it ends the exchange (RFC 7628 3.2.3).
-            self._exchange = _Refused()
+            self._exchange = Refused()
             return reply.challenge(base64.b64encode(exchange.refusal).decode())
         return reply.BAD_CREDENTIALS
 
@@ -412,7 +412,7 @@ class Conversation:
             address, rest = parse_path(path, utf8="SMTPUTF8" in self._options)
             if not address:
                 raise AddressError("the null path receives no mail")
-            if not rest.isascii() and "SMTPUTF8" not in self._options:  # ORCPT=utf-8;... has a form in ASCII (RFC 6533 3)
+            if not rest.isascii() and "SMTPUTF8" not in self._options:  # ORCPT has an ASCII form (RFC 6533 3)
                 return reply.syntax("a parameter beyond ASCII needs SMTPUTF8")
             options = parameters.of_rcpt(rest, self._offered)
         except AddressError as error:
@@ -466,18 +466,6 @@ class Conversation:
 
     def _expn(self, argument: str) -> Reply:
         return reply.NO_EXPN
-
-
-class _Refused:
-    """The credentials were wrong and the client was told why: its next line ends the exchange."""
-
-    refusal = b""
-
-    def begin(self, first: bytes | None) -> bytes | Credentials:
-        return b""
-
-    def step(self, response: bytes) -> bytes | Credentials:
-        return b""
 
 
 def _decoded(response: bytes) -> bytes:

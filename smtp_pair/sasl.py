@@ -129,6 +129,18 @@ class XOAuth2:
         return Credentials("XOAUTH2", _text(name[len(b"user=") :]), _bearer(pairs))
 
 
+class Refused:
+    """The credentials were wrong and the client was told why: its next line ends the exchange."""
+
+    refusal = b""
+
+    def begin(self, first: bytes | None) -> bytes | Credentials:
+        return b""
+
+    def step(self, response: bytes) -> bytes | Credentials:
+        return b""
+
+
 PASSWORD_MECHANISMS: Mapping[str, Callable[[], Exchange]] = {"PLAIN": Plain, "LOGIN": Login}
 TOKEN_MECHANISMS: Mapping[str, Callable[[], Exchange]] = {"OAUTHBEARER": OAuthBearer, "XOAUTH2": XOAuth2}
 MECHANISMS: Mapping[str, Callable[[], Exchange]] = {**PASSWORD_MECHANISMS, **TOKEN_MECHANISMS}

@@ -352,7 +352,7 @@ class _Running:
             routes=routes,
             aliases=aliases,
             quota=quota,
-            store=Store(directory, config.hostname, durable=server._durable),
+            store=Store(directory, config.hostname, durable=server._durable, limits=config.limits),
             spool=self.spool,
             journal=journal,
             inbox=server._inbox,

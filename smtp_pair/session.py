@@ -100,7 +100,10 @@ class Session(SMTP):
         """A client is there."""
         if self._house.implicit and isinstance(transport, asyncio.ReadTransport):
             transport.pause_reading()  # what it says first is a handshake, and not ours to read
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        wire = transport.get_extra_info("socket")
+        if wire is not None:  # a transport in memory has none
+            with contextlib.suppress(OSError):  # on macOS, when the client has left already
+                wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         self._began = self.loop.time()
         self._house.sessions.add(self)
         super().connection_made(transport)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from smtp_pair.config import Limits
 from smtp_pair.disk import make_folder, remove_quietly, replace, sync_folder, write_new
 from smtp_pair.mail.attachment import Part, parse
 from smtp_pair.mail.message import Attachment, Mail
@@ -60,12 +61,15 @@ class Stored:
 class Store:
     """The mailboxes of one server. :meth:`deliver` may run in any thread."""
 
-    def __init__(self, directory: Path, hostname: str, *, durable: bool) -> None:
+    def __init__(self, directory: Path, hostname: str, *, durable: bool, limits: Limits | None = None) -> None:
         self._directory = directory
         self._hostname = hostname
         self._durable = durable
+        self._limits = limits or Limits()
 
-    def deliver(self, mail_id: str, trace: bytes, content: bytes, mailboxes: Iterable[str], *, again: bool = False) -> Stored:
+    def deliver(
+        self, mail_id: str, trace: bytes, content: bytes, mailboxes: Iterable[str], *, again: bool = False
+    ) -> Stored:
         """Put the mail into the mailboxes and its attachments beside them.
 
         Raises OSError when anything of it can't be written; then nothing of it is left. A mail whose MIME is broken is
@@ -76,7 +80,7 @@ class Store:
         """
         made: list[Path] = []
         try:
-            parsed = parse(content)
+            parsed = parse(content, depth=self._limits.depth, parts=self._limits.parts)
             attachments = self._attachments(mail_id, parsed.attachments, made, again=again)
             path = self._into_mailboxes(mail_id, (trace, content), list(dict.fromkeys(mailboxes)), made, again=again)
         except BaseException:

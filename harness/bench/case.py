@@ -1,8 +1,8 @@
 """What a case is: competitors that take turns, and what is asked of their ratios.
 
-    case.prepare(setting)   sets every competitor up, and gives for each a function that measures it once
-    run(case, setting, n)   n rounds, all competitors in each, after one round that is thrown away
-    Result.verdicts()       for each goal: the ratio of a round to ours, its median and quartiles, reached or not
+case.prepare(setting)   sets every competitor up, and gives for each a function that measures it once
+run(case, setting, n)   n rounds, all competitors in each, after one round that is thrown away
+Result.verdicts()       for each goal: the ratio of a round to ours, its median and quartiles, reached or not
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Spread:
 
     @classmethod
     def of(cls, figures: Sequence[float]) -> Spread:
-        """The median and the quartiles, both of them figures or means of two neighbours."""
+        """The median and the quartiles, between two figures where they have to be."""
         if len(figures) == 1:
             return cls(figures[0], figures[0], figures[0])
         low, median, high = statistics.quantiles(figures, n=4, method="inclusive")
@@ -113,7 +113,7 @@ class Verdict:
     """None: nothing is asked of this peer."""
     peer: str
     spread: Spread | None
-    """Of the ratios, or, without a peer, of our figures; None: the peer is missing."""
+    """Of the ratios, or, without a peer, of our figures; None: the peer is missing, or ours is nothing."""
 
     @property
     def short(self) -> float | None:
@@ -164,7 +164,7 @@ class Result:
         return Verdict(goal, goal.peer, self._against(goal.peer))
 
     def _against(self, peer: str) -> Spread | None:
-        return Spread.of(self.ratios(peer)) if peer in self.figures else None
+        return Spread.of(self.ratios(peer)) if peer in self.figures and min(self.figures[OURS]) > 0 else None
 
 
 def run(case: Case, setting: Setting, rounds: int) -> Result:

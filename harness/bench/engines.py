@@ -91,29 +91,28 @@ def counting_house(seen: Seen) -> Any:
 
     authenticate = passwords({"luke": "secret"})
     mechanisms = ("PLAIN", "LOGIN")
-    rules = Rules(
-        "smtp.bench.test", SIZE, Limits(), starttls=True, mechanisms=mechanisms, authenticate=authenticate
-    )
+    rules = Rules("smtp.bench.test", SIZE, Limits(), starttls=True, mechanisms=mechanisms, authenticate=authenticate)
     return House(rules, Door(), accept, lambda *_: None, server_context("smtp.bench.test", "bench.test"))
 
 
-def _network(durability: Literal["fast", "durable"]) -> Start:
-    """A whole pair, as fixtures give it: attachments decoded, mail stored, journaled, forwarded."""
+def _network(durability: Literal["fast", "durable"] = "fast", more: int = 0) -> Start:
+    """A whole pair, as fixtures give it: attachments decoded, mail stored, journaled, forwarded; and more domains."""
 
     def start(seen: Seen, folder: Path, stack: ExitStack) -> list[int]:
         from smtp_pair.facts import Fact
-        from smtp_pair.network import Pair
+        from smtp_pair.network import Network
 
-        pair = stack.enter_context(Pair(directory=folder, durability=durability))
-        inbox = {server.hostname: server for server in pair}
+        others = [f"d{number}.test" for number in range(more)]
+        network = Network("jaku.com", "deathstar.com", *others, directory=folder, durability=durability)
+        inbox = {server.hostname: server for server in stack.enter_context(network)}
 
         def listener(fact: Fact) -> None:
             if fact.event == "received" and fact.data["file"]:
                 seen.content = lambda: inbox[fact.server].messages[-1].content
                 seen.moments.append(time.perf_counter_ns())
 
-        pair.subscribe(listener)
-        return [pair.jaku.port, pair.deathstar.port]
+        network.subscribe(listener)
+        return [server.port for server in network.servers[:2]]
 
     return start
 
@@ -234,8 +233,10 @@ def _smtpdfix(seen: Seen, folder: Path, stack: ExitStack) -> list[int]:
 ENGINES: dict[str, Start] = {
     "session": session_only,
     "session on uvloop": session_on_uvloop,
-    "pair": _network("fast"),
+    "pair": _network(),
+    "another pair": _network(),
     "durable pair": _network("durable"),
+    "thousand domains": _network(more=998),
     "aiosmtpd": lambda seen, folder, stack: [controller(Handler(seen), stack)],
     "aiosmtpd, a file each": lambda seen, folder, stack: [controller(FileHandler(seen, folder), stack)],
     "aiosmtpd, stdlib email": lambda seen, folder, stack: [controller(DecodingHandler(seen, folder), stack)],

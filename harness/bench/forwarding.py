@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 from harness.bench.case import OURS, Beats, Case, Competitors, Measure, Missing, Setting
 from harness.bench.load import ONWARD, Client, big_mail, digest, many, small_mail, stuffed
@@ -49,32 +50,21 @@ def _seconds(server: Own, port: int, mail: bytes, client: Client | None = None) 
 def _latency(setting: Setting) -> Competitors:
     mail = small_mail()
     times = setting.amount(30, 2)
-    direct_of_ours: list[float] = []
+    servers = _servers(setting)
 
-    def added(name: str, server: Own) -> Measure:
-        clients = [setting.stack.enter_context(Client(port)) for port in server.ports]
+    def median(server: Own, way: int) -> float:
+        with Client(server.ports[way]) as client:
+            return statistics.median(_seconds(server, server.ports[way], mail, client) for _ in range(times)) * 1000
 
-        def median(way: int) -> float:
-            return statistics.median(_seconds(server, server.ports[way], mail, clients[way]) for _ in range(times))
+    def added(server: Own) -> float:
+        server.ask("forget")
+        return max(0.001, median(server, 0) - median(server, 1))
 
-        def measure() -> float:
-            server.ask("forget")
-            forwarded, direct = median(0) * 1000, median(1) * 1000
-            if name == OURS:
-                direct_of_ours.append(direct)
-            return max(0.001, forwarded - direct)
-
-        return measure
-
-    found: dict[str, Measure | Missing] = {
-        name: server if isinstance(server, Missing) else added(name, server)
-        for name, server in _servers(setting).items()
-    }
-    ours = found[OURS]
-    assert not isinstance(ours, Missing)
-    # Whoever is asked second repeats what was measured with the first: both are of the same mails.
-    found[_DIRECT] = lambda: direct_of_ours[-1] if direct_of_ours else ours() * 0 + direct_of_ours[-1]
-    return found
+    ours = servers[OURS]
+    assert isinstance(ours, Own)
+    return {
+        name: server if isinstance(server, Missing) else partial(added, server) for name, server in servers.items()
+    } | {_DIRECT: partial(median, ours, 1)}
 
 
 def _each(setting: Setting, measure_of: Callable[[str, Own], Measure]) -> Competitors:
@@ -94,7 +84,7 @@ def _rate(setting: Setting) -> Competitors:
             many(setting.tools, server.ports[0], clients=4, mails=mails, kept=True, recipient=ONWARD)
             if server.ask(f"wait {mails}") != mails:
                 raise AssertionError(f"{name}: not every mail arrived")
-            return mails / (server.ask("moments")[-1] - began) * 1e9
+            return mails / float(server.ask("moments")[-1] - began) * 1e9
 
         return measure
 
@@ -134,7 +124,5 @@ CASES = (
         (Beats(_STUDENT, 6), Beats(_KEPT, 3.5)),
         more_is_better=True,
     ),
-    Case(
-        "forwarding_big", "a mail of 10 MiB forwarded", "MB/s", _big, (Beats(_STUDENT, 20),), more_is_better=True
-    ),
+    Case("forwarding_big", "a mail of 10 MiB forwarded", "MB/s", _big, (Beats(_STUDENT, 20),), more_is_better=True),
 )

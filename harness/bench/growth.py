@@ -13,6 +13,8 @@ from pathlib import Path
 from harness.bench.case import OURS, AtMost, Beats, Case, Competitors, Measure, Setting
 from harness.bench.load import many
 from harness.bench.processes import Own, own
+from smtp_pair.mail import reply
+from smtp_pair.mail.reply import Reply
 
 _PROJECT = Path(__file__).parent.parent.parent
 _IDLE = """
@@ -110,9 +112,7 @@ class _Queue:
         while self._count < waiting:
             self.put_off(min(1000, waiting - self._count))
 
-    async def _attempt(self, *_: object) -> list[object]:
-        from smtp_pair.mail import reply
-
+    async def _attempt(self, *_: object) -> list[Reply]:
         return [reply.OUR_FAULT]
 
     def put_off(self, count: int) -> float:

@@ -97,21 +97,22 @@ def digest(octets: bytes) -> str:
     return hashlib.sha256(octets).hexdigest()
 
 
-def many(tools: Path, port: int, *, clients: int, mails: int, kept: bool, recipient: str = RECIPIENT) -> None:
-    """Send so many small mails by so many clients at once; with a connection for each mail, or one each that is kept."""
+def many(
+    tools: Path, port: int, *, clients: int, mails: int, kept: bool, recipient: str = RECIPIENT, octets: int = 1000
+) -> None:
+    """Send so many mails by so many clients at once; with a connection for each mail, or one each that is kept."""
     tool = postfix_tool(tools, "smtp-source")
     if tool is None:
-        _by_threads(port, clients, mails, kept, recipient)
+        _by_threads(port, stuffed(small_mail(octets)), clients, mails, kept, recipient)
         return
     command, environment = tool
-    options = ["-s", str(clients), "-m", str(mails), "-l", "1000", "-f", SENDER, "-t", recipient]
+    options = ["-s", str(clients), "-m", str(mails), "-l", str(octets), "-f", SENDER, "-t", recipient]
     if kept:
         options.append("-d")
     subprocess.run([*command, *options, f"{HOST}:{port}"], env=environment, check=True, timeout=300)
 
 
-def _by_threads(port: int, clients: int, mails: int, kept: bool, recipient: str) -> None:
-    mail = stuffed(small_mail())
+def _by_threads(port: int, mail: bytes, clients: int, mails: int, kept: bool, recipient: str) -> None:
     failures: list[Exception] = []
 
     def one(count: int) -> None:

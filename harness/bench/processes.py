@@ -127,12 +127,17 @@ def _foreign(
     )
     server = Foreign(process, [port])
     setting.stack.callback(server.stop)
+    return server if wait_for_greeting(port, process) else Missing(f"{Path(command[0]).name} does not start")
+
+
+def wait_for_greeting(port: int, process: subprocess.Popen[Any]) -> bool:
+    """Whether a server greets; it is given time to come up, unless its process has ended."""
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with socket.create_connection((HOST, port), timeout=1) as sock:
                 if sock.recv(100).startswith(b"220"):
-                    return server
+                    return True
         except OSError:
             time.sleep(0.05)
-    return Missing(f"{Path(command[0]).name} does not start")
+    return False

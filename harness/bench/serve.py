@@ -71,12 +71,19 @@ class Seen:
         return len(self.moments)
 
 
+class _Rendering(logging.Handler):
+    """Renders each record, as pytest's capture of logs does, and keeps none."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.format(record)
+
+
 def main(engine: str, folder: str, *options: str) -> None:
     """Serve until there is nobody who asks."""
     from harness.bench.engines import ENGINES
 
-    if "--debug" in options:  # as pytest's log capture does: every record is made, and kept nowhere
-        logging.basicConfig(level=logging.DEBUG, handlers=[logging.StreamHandler(Path("/dev/null").open("w"))])
+    if "--debug" in options:
+        logging.basicConfig(level=logging.DEBUG, handlers=[_Rendering()])
     seen = Seen()
     with ExitStack() as stack:
         ports = ENGINES[engine](seen, Path(folder), stack)

@@ -13,6 +13,8 @@ from harness.bench.load import Client, digest, many, small_mail, stuffed
 from harness.bench.processes import Foreign, Own, node_smtp_server, own, smtp_sink
 from harness.bench.serve import Seen
 
+Server = tuple[str, Callable[[], Foreign | Missing]]
+
 _GO = Missing("go-smtp needs a Go toolchain")
 _ODD = b"Subject: x\r\n\r\n.\r\n..\r\n.dots\r\n\r\n"
 """A mail whose dots are doubled on the wire."""
@@ -22,9 +24,10 @@ def _exact(server: Foreign) -> None:
     """What is sent is what arrives."""
     if isinstance(server, Own):
         for mail in (_ODD, small_mail()):
+            count = int(server.ask("count"))
             with Client(server.port) as client:
                 client.send(stuffed(mail))
-            server.ask(f"wait {int(server.ask('count'))}")
+            server.ask(f"wait {count + 1}")
             if server.ask("digest") != digest(mail):
                 raise AssertionError("the mail that arrived is not the one that was sent")
 
@@ -41,7 +44,7 @@ def _load(setting: Setting, server: Foreign, clients: int, mails: int, kept: boo
 
 
 def _beside(
-    setting: Setting, servers: Iterable[tuple[str, Callable[[], Foreign | Missing]]], clients: int, kept: bool = True
+    setting: Setting, servers: Iterable[Server], clients: int, kept: bool = True
 ) -> dict[str, Measure | Missing]:
     mails = setting.amount(2000, 4)
     found: dict[str, Measure | Missing] = {}
@@ -57,7 +60,7 @@ def _beside(
 
 
 def _small(setting: Setting, clients: int) -> Competitors:
-    servers = [
+    servers: list[Server] = [
         (OURS, partial(own, setting, "session")),
         ("aiosmtpd no-op", partial(own, setting, "aiosmtpd")),
         ("ours on uvloop", partial(own, setting, "session on uvloop")),
@@ -68,7 +71,7 @@ def _small(setting: Setting, clients: int) -> Competitors:
 
 
 def _stored(setting: Setting) -> Competitors:
-    servers = [
+    servers: list[Server] = [
         (OURS, partial(own, setting, "pair")),
         ("aiosmtpd, a file each", partial(own, setting, "aiosmtpd, a file each")),
     ]
@@ -76,7 +79,7 @@ def _stored(setting: Setting) -> Competitors:
 
 
 def _connections(setting: Setting) -> Competitors:
-    servers = [
+    servers: list[Server] = [
         (OURS, partial(own, setting, "session")),
         ("aiosmtpd no-op", partial(own, setting, "aiosmtpd")),
         ("smtpdfix", partial(own, setting, "smtpdfix")),
@@ -125,6 +128,7 @@ def _memory(setting: Setting) -> Competitors:
         def measure() -> float:
             with MemoryClient(loop, make()) as client:
                 client.say(b"EHLO client.bench.test\r\n")
+                said = b""
                 began = time.process_time()
                 for _ in range(count):
                     said = client.say(*parts)

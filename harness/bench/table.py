@@ -28,10 +28,12 @@ def _cells(result: Result, verdict: Verdict) -> tuple[str, ...]:
         spread = verdict.spread
         between = f"{number(spread.low)} - {number(spread.high)}" if spread else ""
         return "", "", "", between, must, str(verdict)
-    if verdict.spread is None:
+    if verdict.spread is None and verdict.peer not in result.figures:
         why = result.missing.get(verdict.peer, "not there")
         return verdict.peer, f"missing: {why}", "", "", must, str(verdict)
     theirs = quantity(Spread.of(result.figures[verdict.peer]).median, result.case.unit)
+    if verdict.spread is None:
+        return verdict.peer, theirs, "", "", must, str(verdict)
     between = f"{number(verdict.spread.low)} - {number(verdict.spread.high)}"
     return verdict.peer, theirs, f"{number(verdict.spread.median)}x", between, must, str(verdict)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from smtp_pair.mail import decoding, header
 from smtp_pair.mail.decoding import Decoded
-from smtp_pair.mail.multipart import Leaf, split
+from smtp_pair.mail.multipart import DEPTH_LIMIT, PART_LIMIT, Leaf, split
 
 DEFECT_LIMIT = 100
 """Different defects that are told of a mail, or of an attachment."""
@@ -62,21 +62,21 @@ class Parsed:
     """What is wrong with the mail and its text. Each attachment has its own, whole when it is decoded."""
 
 
-def parse(content: bytes) -> Parsed:
-    """Read a mail whose lines end with CRLF. Never raises."""
+def parse(content: bytes, *, depth: int = DEPTH_LIMIT, parts: int = PART_LIMIT) -> Parsed:
+    """Read a mail whose lines end with CRLF, up to so many multiparts within each other, and parts. Never raises."""
     top = header.read(content)
     defects = list(top.defects)
     subject, date = header.heading_in(top.fields, defects)
     if top.fields.keys() <= _HEADING:  # nothing but text, as many tests send it: the short way to the same result
         text = decoding.text(content[top.body :], "us-ascii", defects)
         return Parsed(subject, date, text.replace("\r\n", "\n"), (), _told(defects))
-    leaves = split(content, top, defects)
+    leaves = split(content, top, defects, depth=depth, parts=parts)
     view = memoryview(content)
-    parts = [_part(leaf, view) for leaf in leaves]
-    body = _body(parts)
+    found = [_part(leaf, view) for leaf in leaves]
+    body = _body(found)
     text = ""
     attachments = []
-    for leaf, part in zip(leaves, parts, strict=True):
+    for leaf, part in zip(leaves, found, strict=True):
         if part is body:
             decoded = part.decode()
             octets = bytes(decoded)

@@ -68,18 +68,22 @@ class _Multipart:
     children: int = 0
 
 
-def split(content: bytes, top: Header, defects: list[str]) -> list[Leaf]:
+def split(
+    content: bytes, top: Header, defects: list[str], *, depth: int = DEPTH_LIMIT, parts: int = PART_LIMIT
+) -> list[Leaf]:
     """The leaves of a mail with the header ``top``, whatever its octets are. What is wrong with its multiparts goes to
     ``defects``; each leaf has its own."""
-    return _Splitter(content, defects).run(top)
+    return _Splitter(content, defects, depth, parts).run(top)
 
 
 class _Splitter:
     """Walks over a mail from delimiter to delimiter; keeps the multiparts that are open, the outermost first."""
 
-    def __init__(self, content: bytes, defects: list[str]) -> None:
+    def __init__(self, content: bytes, defects: list[str], deepest: int, most: int) -> None:
         self._content = content
         self._defects = defects
+        self._deepest = deepest
+        self._most = most
         self._leaves: list[Leaf] = []
         self._leaf: Leaf | None = None
         self._open: list[_Multipart] = []
@@ -116,8 +120,8 @@ class _Splitter:
         if not 0 < len(boundary) <= _BOUNDARY_LIMIT:
             leaf.defects.append("a multipart without a boundary")
             return False
-        if len(self._open) == DEPTH_LIMIT:
-            leaf.defects.append(f"multiparts nested deeper than {DEPTH_LIMIT}: left as it is")
+        if len(self._open) == self._deepest:
+            leaf.defects.append(f"multiparts nested deeper than {self._deepest}: left as it is")
             return False
         if header.token(leaf.fields.get(b"content-transfer-encoding"), leaf.defects) not in _UNENCODED:
             self._defects.append("a multipart in a transfer encoding, which only its parts may have")  # RFC 2045 6.4
@@ -153,8 +157,8 @@ class _Splitter:
         multipart.started = True
         if self._delimiter_at(delimiter.after - 2):
             return delimiter.after - 2  # there is nothing between the two, not even a part without a header
-        if self._parts >= PART_LIMIT:
-            self._defects.append(f"more than {PART_LIMIT:,} parts: the rest is not looked at")
+        if self._parts >= self._most:
+            self._defects.append(f"more than {self._most:,} parts: the rest is not looked at")
             self._open.clear()
             return len(self._content)
         multipart.children += 1
@@ -200,10 +204,11 @@ class _Splitter:
         if end < 0:
             end = len(self._content)
         line = self._content[at + 4 : end].rstrip(b" \t")  # RFC 2046 5.1.1: transport padding
-        opens = self._levels.get(line, DEPTH_LIMIT)
-        closes = self._levels.get(line[:-2], DEPTH_LIMIT) if line.endswith(b"--") else DEPTH_LIMIT
+        none = len(self._open)
+        opens = self._levels.get(line, none)
+        closes = self._levels.get(line[:-2], none) if line.endswith(b"--") else none
         level = min(opens, closes)  # an inner boundary may be the outer one and two dashes
-        return _Delimiter(at, min(end + 2, len(self._content)), level, closes < opens) if level < DEPTH_LIMIT else None
+        return _Delimiter(at, min(end + 2, len(self._content)), level, closes < opens) if level < none else None
 
 
 def _type(fields: Mapping[bytes, bytes], default: Structured, defects: list[str]) -> Structured:

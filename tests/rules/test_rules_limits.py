@@ -16,6 +16,7 @@ from harness.rules_plugin import Connect, Notes
 from harness.wire import Wire, codes
 from smtp_pair import Domain, Network, Server
 from smtp_pair.config import Limits
+from smtp_pair.mail import multipart
 from smtp_pair.pytest_plugin import MailNetwork
 
 MAIL = b"MAIL FROM:<luke@example.org>"
@@ -40,6 +41,8 @@ def test_the_defaults() -> None:
         "idle": 300.0,
         "session": 3600.0,
         "header": 1 << 20,
+        "depth": multipart.DEPTH_LIMIT,
+        "parts": multipart.PART_LIMIT,
     }
 
 

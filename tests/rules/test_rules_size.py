@@ -79,6 +79,21 @@ def test_c54_dots_do_not_count(server: Server, wire: Connect, rule: Notes, line:
     assert [mail.content for mail in server.messages] == [mail_of(LIMIT, line=line)]
 
 
+@pytest.mark.parametrize("each", [1, 2, 3, 4, 5, 7, 2000])
+@pytest.mark.parametrize("line", [b".\r\n", b"..\r\n", b"a.\r\n.b\r\n"])
+def test_c54_dots_do_not_count_anywhere(rule: Notes, line: bytes, each: int) -> None:
+    """The same without a wire, in pieces of one length, so that a dot stands on both sides of every joint."""
+    for size in (LIMIT, LIMIT + 1):
+        content = mail_of(size, line=line)
+        whole = content.replace(b"\n.", b"\n..") + b".\r\n"
+        reader = ContentReader(LIMIT)
+        ends = [reader.feed(whole[at : at + each]) for at in range(0, len(whole), each)]
+        assert ends.pop() == b"" and set(ends) <= {None}
+        assert reader.content() == (content if size == LIMIT else b"")
+        assert reader.too_big == (size > LIMIT)
+    rule.observed(TOO_BIG)
+
+
 @pytest.mark.parametrize("chunks", [[LIMIT + 1], [LIMIT, 1], [1, LIMIT], [500, 501], [1_000_000], [LIMIT + 1, 5, 0]])
 def test_c54_too_big_in_chunks(server: Server, wire: Connect, rule: Notes, chunks: list[int]) -> None:
     """By BDAT the chunk that is too much is read and refused, and every one after it too (RFC 3030 2)."""

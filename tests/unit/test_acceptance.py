@@ -285,7 +285,7 @@ def failing(real: Callable[..., object], at: int, number: int) -> Callable[..., 
 
 
 @pytest.mark.parametrize(("number", "code", "enhanced"), [(errno.ENOSPC, 452, "4.3.1"), (errno.EIO, 451, "4.3.0")])
-@pytest.mark.parametrize(("name", "durable"), [("write", False), ("open", False), ("fsync", True), ("rename", True)])
+@pytest.mark.parametrize(("name", "durable"), [("write", False), ("write", True), ("open", False), ("fsync", True)])
 async def test_no_250_where_the_disk_fails(
     tmp_path: Path,
     clock: ManualClock,

@@ -14,7 +14,9 @@ import pytest
 from smtp_pair import background
 
 PROGRAM = """
-import asyncio, sys, threading
+import asyncio, atexit, sys, threading
+loops = []
+atexit.register(lambda: print(*("open" for loop in loops if not loop.is_closed()), end=""))  # called last
 from smtp_pair import background
 {}
 """
@@ -97,8 +99,9 @@ def test_it_is_not_made_to_wait_for_itself() -> None:
     ],
 )
 def test_the_end_of_the_process_is_clean(body: str) -> None:
-    """Whatever is under way: no warning of an open loop, no task destroyed while pending, no hang."""
+    """Whatever is under way: the loop is closed, without a warning, a task destroyed while pending, or a hang."""
     assert run_program(body) == ""
+    assert run_program(f"loops.append(background.loop())\n{body}") == ""
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")

@@ -126,7 +126,14 @@ def test_a_domain_fills_in_the_rest() -> None:
     assert (domain.size, domain.retry, domain.durability) == (33_554_432, None, None)
     assert Domain("jaku.com", users=["luke", '"a b"']).users == ("luke", "a b")
     assert Domain("jaku.com", size="1 MB").size == 1_000_000  # type: ignore[arg-type]
-    assert Domain("a_b.test", hostname="mx.a.test").hostname == "mx.a.test"
+    assert Domain("a_b.test", hostname="MX.a.test").hostname == "MX.a.test"
+
+
+def test_a_host_says_its_name_in_ascii() -> None:
+    """RFC 6531 3.7.1: in the greeting and in EHLO a name is in A-labels, whatever the domain is written in."""
+    assert Domain("bücher.example").hostname == "smtp.xn--bcher-kva.example"
+    assert Domain("bücher.example").name == "bücher.example"
+    assert Domain("a.test", hostname="mx.Bücher.example").hostname == "mx.xn--bcher-kva.example"
 
 
 @pytest.mark.parametrize(("value", "name"), [(Domain("a.test"), "port"), (Limits(), "idle"), (Retry(1), "first")])
