@@ -180,6 +180,8 @@ class Spool:
         waited = bool(self._tasks)
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            # From Python 3.12 on that waits for nothing where all have ended, and they leave the set in the next turn.
+            await asyncio.sleep(0)
         return waited
 
     # -- attempts --------------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from harness.departures import Departures, held
 from harness.rules_plugin import Connect, Notes
 from harness.tls_hop import TlsHop, context
 from harness.wire import codes
-from smtp_pair import Domain, Network, Pair, Server
+from smtp_pair import Domain, Network, Pair, Server, background
 from smtp_pair.config import Limits, Tls
+from smtp_pair.protocol import Conversation, Rules
 from smtp_pair.pytest_plugin import MailNetwork
 
 MAIL = b"MAIL FROM:<luke@example.org>"
@@ -188,6 +189,42 @@ def test_c68_commands_in_the_clear_are_dropped(
     client.data(LETTER)
     assert [mail.subject for mail in server.messages] == ["Hello"]
     rule.observed("commands sent after STARTTLS in the clear are dropped")
+
+
+def test_c68_commands_in_every_buffer_are_dropped(mail_network: MailNetwork, wire: Connect, rule: Notes) -> None:
+    """More than is looked at in one piece, and all of it received before the handshake: what waits behind that piece is
+    dropped as well."""
+    network, server = jaku(mail_network)
+    client = wire(server)
+    received(server, b"STARTTLS\r\n" + b"NOOP\r\n" * 15_000 + b"EHLO evil.example\r\n" + WHOLE_MAIL)
+    assert client.reply().code == 220
+    client.starttls(network.client_context())
+    assert client.ask(MAIL).code == 503
+    client.hello()
+    assert client.ask(b"RSET").text.startswith("reset")
+    assert server.messages == []
+    rule.observed("commands sent after STARTTLS in the clear are dropped")
+
+
+def received(server: Server, octets: bytes) -> None:
+    """As if its only client had sent these, and the system had given them out at once."""
+
+    async def receive() -> None:
+        assert server._running is not None
+        [session] = server._running._house.sessions
+        session.data_received(octets)
+
+    background.run(receive())
+
+
+def test_c68_nothing_is_remembered(rule: Notes) -> None:
+    """The conversation itself begins anew: no name, no protocol, no offers."""
+    talk = Conversation(Rules("a.test", 1000, Limits(), starttls=True), door=None)  # type: ignore[arg-type]  # unused
+    for line in (b"EHLO in-the-clear.example", b"STARTTLS"):
+        talk.command(line)
+    talk.secured()
+    assert (talk.client, talk.with_protocol, talk.authenticating) == ("", "SMTP", False)
+    rule.observed("the name of the client is forgotten")
 
 
 def test_c68_a_flood_in_the_clear_is_not_executed(mail_network: MailNetwork, rule: Notes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -9,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.broken_disk import BrokenDisk
 from harness.hand_clock import HandClock
 from harness.rules_plugin import Connect
 from harness.wire import codes
 from smtp_pair import Domain, Network, Server
-from smtp_pair.config import Retry
+from smtp_pair.config import Durability, Retry
 from smtp_pair.journal import read
 from smtp_pair.pytest_plugin import MailNetwork
 
@@ -99,10 +101,22 @@ def test_one_full_mailbox_of_several(mail_network: MailNetwork, wire: Connect) -
 
 
 @pytest.mark.parametrize("durability", ["fast", "durable"])
-def test_many_at_once_do_not_overfill(mail_network: MailNetwork, wire: Connect, durability: str) -> None:
+def test_what_was_not_stored_takes_no_room(mail_network: MailNetwork, wire: Connect, durability: Durability) -> None:
+    """A mail that fills the mailbox and meets a full disk, again and again, and gets in at last."""
+    network = mail_network(Domain("jaku.com", quota=1500), durability=durability)
+    client = wire(network["jaku.com"])
+    with BrokenDisk.below(network["jaku.com"].directory) as disk:
+        for number in (1, 2, 3, 0):
+            client.open("obiwan@jaku.com")
+            disk.fail_at("write", number, errno.ENOSPC)
+            assert codes(client.data(body(1000))) == ("452 4.3.1" if number else "250 2.0.0")
+
+
+@pytest.mark.parametrize("durability", ["fast", "durable"])
+def test_many_at_once_do_not_overfill(mail_network: MailNetwork, wire: Connect, durability: Durability) -> None:
     """Big mails that are stored at the same time, in threads: as many as fit, and not one more."""
     size = 300 << 10
-    network = mail_network(Domain("jaku.com", quota=3 * (size + 1000)), durability=durability)  # type: ignore[arg-type]
+    network = mail_network(Domain("jaku.com", quota=3 * (size + 1000)), durability=durability)
     server = network["jaku.com"]
     clients = [wire(server) for _ in range(6)]
     for client in clients:
