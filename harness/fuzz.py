@@ -54,7 +54,7 @@ def run(minutes: float, seed: int, *, once: bool) -> int:
                 if not _play(play, seed + count):
                     return 1
             count += 1
-    print(f"{count:,} scripts from seed {seed} on, nothing found")
+    print(f"{count:,} script{'s' * (count != 1)} from seed {seed} on, nothing found")
     return 0
 
 

@@ -57,6 +57,9 @@ def script(rng: Random) -> Script:
 def _said(rng: Random) -> Iterator[Action]:
     """A session as clients might hold it, what follows 354 and 334 said whatever was answered."""
     for group in session(rng):
+        if group.content is not None and rng.random() < 0.1:
+            yield b"".join(group.commands) + group.content  # too early
+            continue
         yield from cut(b"".join(group.commands), group.pace)
         for follows in (group.content, *group.responses):
             if follows is not None:

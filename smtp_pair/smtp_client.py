@@ -209,13 +209,13 @@ class SmtpClient:
 
     def _lacking(self, envelope: Envelope, content: bytes) -> Reply | None:
         """What the hop would have to offer for this mail, and does not."""
-        if "8BITMIME" not in self.offers and not content.isascii():
-            return reply.lacks_8bitmime(str(self._hop))
         if "SMTPUTF8" not in self.offers:
             paths = (envelope.sender, *envelope.recipients)
             header = content[: content.find(b"\r\n\r\n")]
             if not all(path.isascii() for path in paths) or (envelope.smtputf8 and not header.isascii()):
                 return reply.lacks_smtputf8(str(self._hop))
+        if "8BITMIME" not in self.offers and not content.isascii():
+            return reply.lacks_8bitmime(str(self._hop))
         return None
 
     def _mail(self, envelope: Envelope, content: bytes) -> bytes:

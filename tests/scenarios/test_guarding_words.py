@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from harness.rules_plugin import Connect
+from harness.tls_hop import TlsHop, context
 from harness.wire import Wire
 from smtp_pair import Domain, Network, Server
-from smtp_pair.config import Limits
+from smtp_pair.config import Limits, Retry
 from smtp_pair.journal import read
+from smtp_pair.network import RouteTo
 from smtp_pair.pytest_plugin import MailNetwork
 from smtp_pair.screen import console
 from smtp_pair.screen.lines import Screen
@@ -40,6 +42,10 @@ NASTY = (
     "\u0130\u0131\ufb03" * 30,
 )
 HARMLESS_NAME = re.compile(r"[A-Za-z0-9_.=+~-]+")
+TRACE = re.compile(
+    rb"Return-Path: <[!-~]*>\r\nReceived: from [A-Za-z0-9.:_?\[\]-]+ \(\[127\.0\.0\.1\]\)\r\n"
+    rb"\tby smtp\.jaku\.com \(smtp-pair\) with ESMTP id [0-9a-f-]+; [A-Za-z0-9,:+ ]+\r\n"
+)
 # What may stand in a text file that people read: no control but LF, nothing that turns the direction.
 _TURNS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -127,7 +133,7 @@ def look_at_files(server: Server) -> None:
     for mail in server.messages:
         trace = mail.raw[: len(mail.raw) - len(mail.content)]
         assert not nasty_in(trace.decode("utf-8"), "\r\n\t"), trace
-        assert re.fullmatch(rb"Return-Path: [^\r\n]*\r\nReceived: [^\r\n]*(\r\n\t[^\r\n]*)*\r\n", trace)
+        assert TRACE.fullmatch(trace), trace
         for attachment in mail.attachments:
             assert attachment.path.is_relative_to(server.directory)
 
@@ -154,7 +160,7 @@ def test_what_is_said_stays_what_it_is(
     say_all(client, nasty)
     sent = list(mails(nasty))
     for content in sent:
-        client.hello(b"client.example")
+        client.ask(b"EHLO " + octets(nasty).partition(b"\n")[0])  # where that is refused, the name of before stays
         client.open("obiwan@jaku.com", '"a\\"b/../c"@jaku.com')
         end = b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n"
         assert client.data(content.replace(b"\r\n.", b"\r\n.."), end=end).code == 250
@@ -164,6 +170,21 @@ def test_what_is_said_stays_what_it_is(
     look_at_the_console(server)
     assert {path.name for path in tmp_path.iterdir()} == {network.directory.name}
     assert not caplog.records
+
+
+@pytest.mark.parametrize("nasty", NASTY, ids=lambda text: ascii(text)[1:13])
+def test_what_a_next_hop_says(mail_network: MailNetwork, nasty: str) -> None:
+    """Its replies come into the record and onto the console, and are as strange as a client's words."""
+    words = octets(nasty).replace(b"\r", b"").replace(b"\n", b"")
+    for answer in (b"451-4.3.0 " + words + b"\r\n451 4.3.0 " + words + b"\r\n", b"550 " + words * 50 + b"\r\n"):
+        with TlsHop(context("127.0.0.1"), answers={b"RCPT": answer}) as hop:
+            routes: dict[str, RouteTo] = {"hop.test": {"hop": hop.address, "tls": "off"}}
+            network = mail_network("jaku.com", routes=routes, retry=Retry(first=3600))
+            network["jaku.com"].send(["leia@hop.test", "obiwan@jaku.com"])
+            network.settle()
+            network.stop()
+        look_at_files(network["jaku.com"])
+        look_at_the_console(network["jaku.com"])
 
 
 # -- no open relay ----------------------------------------------------------------------------------------------------

@@ -322,7 +322,14 @@ def test_defects_have_a_cap() -> None:
     """Each is told once, and a mail that has nothing else can't fill the journal with them."""
     words = b" ".join(b"=?x-%d?q?a?=" % number for number in range(1000))
     assert len(parse(b"Subject: " + words + b"\r\n\r\n").defects) == DEFECT_LIMIT
-    assert len(parse(b"Subject: " + b"=?x?q?a?= " * 1000 + b"\r\n\r\n").defects) == 1
+    assert len(parse(b"Subject: " + b"=?x?q?a?= =?y?q?a?= " * 1000 + b"\r\n\r\n").defects) == 2
+
+
+def test_a_defect_of_the_mail_is_not_its_attachments() -> None:
+    """What is wrong with the mail's own header is told once, even where the mail is nothing but an attachment."""
+    parsed = parse(b"Content-Type: image/x\r\nno header\r\n")
+    assert parsed.defects == ("no empty line between header and body",)
+    assert parsed.attachments[0].decode().defects == []
 
 
 def test_a_header_has_a_cap() -> None:

@@ -219,6 +219,14 @@ DIFFERENCES = {
         "the multipart is closed, so what follows is epilogue",
         re.compile(rb"(?s)--([a-z-]+)[ \t]*\r\n(?:--\1[ \t]*\r\n)*--\1--"),
     ),
+    "an outer boundary right after an inner one": Difference(
+        mixed(b"--b\r\n\r\ntext\r\n--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n--b--\r\n"),
+        "contents",
+        [],
+        [b""],
+        "RFC 2046 5.1.1: even an empty part has a line end of its own; and between equal boundaries both see none",
+        re.compile(rb"\n--[a-z-]+[ \t]*\r\n--[a-z]"),
+    ),
     "the line end before a boundary, after a multipart that never starts": Difference(
         mixed(b"--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\ntext\r\n--b--\r\n"),
         "contents",

@@ -322,6 +322,7 @@ def test_c91_a_boundary_with_a_colon_is_no_header() -> None:
         (b"attachment; " + b"; ".join(b"filename*%d=%d" % (n, n % 10) for n in range(12)), "012345678901"),
         (b"attachment; filename=old.gif; filename*=utf-8''n%C3%A9w.gif", "néw.gif"),
         (b"attachment; filename*=utf-8''n%C3%A9w.gif; filename=old.gif", "néw.gif"),
+        (b"attachment; filename=plan.gif; filename*=utf-8''", "plan.gif"),
         # RFC 2047, which does not allow it here, and is used all the same
         (b'attachment; filename="=?utf-8?b?bmHDr3Zl?= =?utf-8?q?_plan.gif?="', "naïve plan.gif"),
         (b'attachment; filename="=?utf-8?b?bmHDr3Zl?=.gif"', "naïve.gif"),
@@ -378,6 +379,7 @@ def test_c92_the_name_in_content_type_stands_in(parameter: bytes, disposition: b
         (b"=?utf-8?q?Hello_there?=", "Hello there"),
         (b"=?UTF-8?B?SGVsbG8=?= there", "Hello there"),
         (b"=?utf-8?q?Hel?= =?iso-8859-1?q?l?=\r\n\t=?us-ascii*en?q?o?=", "Hello"),
+        (b"=?iso-8859-2*pl?q?=B1?=", "ą"),
         (b"=?utf-8?b?4pg=?= =?utf-8?b?gw==?=", "☃"),
         (b"=?utf-8?q?=E2=98=83?=\xe2\x98\x83=?utf-8?q?=E2=98=83?=", "☃☃☃"),
         (b"a=?utf-8?q?b?=c", "abc"),
