@@ -19,9 +19,8 @@ from typing import Protocol
 
 from smtp_pair import record
 from smtp_pair.aliases import Aliases
-from smtp_pair.background import in_thread
 from smtp_pair.clock import Clock
-from smtp_pair.disk import remove_quietly
+from smtp_pair.disk import in_thread, remove_quietly
 from smtp_pair.entry import Answer, Content, Entry, Outcome, Row
 from smtp_pair.facts import Fact
 from smtp_pair.inbox import Inbox

@@ -11,7 +11,7 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -44,16 +44,6 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         work.close()
         raise
     return asyncio.run_coroutine_threadsafe(work, loop()).result()
-
-
-async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
-    """Do what waits for the disk in a worker thread. At the interpreter's exit there are none any more: then it is done
-    here, where it holds up nobody but the last to leave."""
-    try:
-        waiting = asyncio.get_running_loop().run_in_executor(None, work, *arguments)
-    except RuntimeError:
-        return work(*arguments)
-    return await waiting
 
 
 def refuse_own_thread() -> None:

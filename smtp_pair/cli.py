@@ -243,7 +243,9 @@ def _of(option: str, read: Callable[[str], T], value: str) -> T:
 
 
 def _queue_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", metavar="DIR", type=Path, default=Path(), help="where the servers' folders are (here)")
+    parser.add_argument(
+        "--data", metavar="DIR", type=Path, default=Path(), help="where the servers' folders are (here)"
+    )
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     for name, text in (("show", "print a mail that waits"), ("drop", "forget a mail, without telling anybody")):
         actions.add_parser(name, help=text, description=text).add_argument("mail", metavar="MAIL")

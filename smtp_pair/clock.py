@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from itertools import count
-from typing import Protocol
-
-from smtp_pair import background
+from typing import Any, Protocol
 
 
 class Handle(Protocol):
@@ -48,8 +46,14 @@ class ManualClock:
     follows from it on every server, before the clock moves on. When it returns, the hour has happened.
     """
 
-    def __init__(self, settle: Callable[[], Awaitable[None]], start: float | None = None) -> None:
+    def __init__(
+        self,
+        settle: Callable[[], Awaitable[None]],
+        run: Callable[[Coroutine[Any, Any, None]], None],
+        start: float | None = None,
+    ) -> None:
         self._settle = settle
+        self._run = run
         self._now = time.time() if start is None else start
         self._due: list[_Due] = []
         self._numbers = count()
@@ -71,7 +75,7 @@ class ManualClock:
         span = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()
         if span < 0:
             raise ValueError(f"time goes forward: {span:g} s is negative")
-        background.run(self._advance(span))
+        self._run(self._advance(span))
 
     async def _advance(self, span: float) -> None:
         await self._settle()

@@ -3,17 +3,31 @@ folder that belongs to one process at a time."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any, TypeVar
 
 if sys.platform != "win32":
     import fcntl
 
+T = TypeVar("T")
+
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
+    """Do what waits for the disk in a worker thread. At the interpreter's exit there are none any more: then it is done
+    here, where it holds up nobody but the last to leave."""
+    try:
+        waiting = asyncio.get_running_loop().run_in_executor(None, work, *arguments)
+    except RuntimeError:
+        return work(*arguments)
+    return await waiting
 
 
 def write_new(path: Path, pieces: Iterable[bytes | memoryview], *, durable: bool) -> None:
@@ -33,7 +47,8 @@ def write_new(path: Path, pieces: Iterable[bytes | memoryview], *, durable: bool
 
 
 def replace(path: Path, pieces: Iterable[bytes | memoryview], *, durable: bool) -> None:
-    """Write a file that may be there already, whole or cut off by a crash. Raises OSError, and then leaves it as it was."""
+    """Write a file that may be there already, whole or cut off by a crash. Raises OSError, and then leaves it as it
+    was."""
     fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)
     write_new(fresh, pieces, durable=durable)

@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from smtp_pair.background import in_thread
-from smtp_pair.disk import make_folder, sync_folder
+from smtp_pair.disk import in_thread, make_folder, sync_folder
 from smtp_pair.entry import Entry
 from smtp_pair.queue_tables import SCHEMA, Change, entries
 

@@ -7,8 +7,7 @@ import logging
 from collections.abc import Collection
 from pathlib import Path
 
-from smtp_pair.background import in_thread
-from smtp_pair.disk import make_folder, sync_folder, write_new
+from smtp_pair.disk import in_thread, make_folder, sync_folder, write_new
 from smtp_pair.entry import Entry
 
 log = logging.getLogger(__name__)

@@ -99,7 +99,7 @@ class Network:
         self._temporary = False
         self._remove_folder: Callable[[], object] | None = None
         self._host = host.lower()
-        self._clock: Clock = ManualClock(self._settled) if clock == "manual" else SystemClock()
+        self._clock: Clock = ManualClock(self._settled, background.run) if clock == "manual" else SystemClock()
         self._random = random.Random(seed)
         self._allow_remote = allow_remote
         self._dns = DnsServer() if dns is True else None

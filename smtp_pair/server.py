@@ -9,7 +9,7 @@ import asyncio
 import logging
 import re
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from smtp_pair import background, record
@@ -20,7 +20,7 @@ from smtp_pair.config import Domain
 from smtp_pair.control import Control
 from smtp_pair.disk import lock
 from smtp_pair.dns import Resolver
-from smtp_pair.entry import Answer, Content, Entry, Outcome, Row, Waiting
+from smtp_pair.entry import Entry, Outcome, Waiting
 from smtp_pair.facts import Fact
 from smtp_pair.greylist import Greylist
 from smtp_pair.inbox import Inbox, Wanted, WantedStatus, Where
@@ -28,15 +28,16 @@ from smtp_pair.journal import Journal, Listener
 from smtp_pair.listener import listen
 from smtp_pair.mail import reply
 from smtp_pair.mail.address import Address, domain_key
-from smtp_pair.mail.errors import DeliveryError, NotRunning, StartError
+from smtp_pair.mail.errors import NotRunning, StartError
 from smtp_pair.mail.message import Mail
 from smtp_pair.mail.reply import Reply
 from smtp_pair.notifier import Notifier
+from smtp_pair.onward import Onward
 from smtp_pair.policy import Policy
 from smtp_pair.protocol import Rules
 from smtp_pair.quota import Quota
 from smtp_pair.relay import Relay
-from smtp_pair.routes import ByName, Destination, Local, NextHop, NoMail, Route, Routes, Unreachable
+from smtp_pair.routes import Destination, NextHop, Routes
 from smtp_pair.sasl import MECHANISMS, PASSWORD_MECHANISMS, passwords
 from smtp_pair.session import House, Session
 from smtp_pair.smtp_client import Patience
@@ -192,7 +193,8 @@ class Server:
         return background.run(self._started().spool.retry_now(mail_id))
 
     def drop(self, mail_id: str) -> bool:
-        """Forget a waiting mail, without telling anybody. False: there is none of that id, or it is just being tried."""
+        """Forget a waiting mail, without telling anybody. False: there is none of that id, or it is just being
+        tried."""
         return background.run(self._started().spool.drop(mail_id))
 
     def _started(self) -> _Running:
@@ -316,7 +318,6 @@ class _Running:
         self._loop = loop
         self._hostname = config.hostname
         self._directory = directory
-        self._resolver = resolver
         self._journal = journal
         self._clock = server._clock
         limits = config.limits
@@ -334,13 +335,19 @@ class _Running:
             has_room=quota.has_room if quota is not None else None,
             knows=greylist.knows if greylist is not None else None,
         )
+        onward = Onward(
+            config.hostname,
+            self._relay,
+            resolver,
+            lambda entry, rows, content: self._acceptance.deliver(entry, rows, content),  # it is made of the spool
+        )
         self.spool = Spool(
             directory / "spool",
             server._retry,
             server._clock,
             durable=server._durable,
             route=routes.route,
-            attempt=self._attempt,
+            attempt=onward.attempt,
             report=self._report,
             notifier=Notifier(config.hostname, server._retry, server._clock, server._ids),
             announce=self._announce,
@@ -408,43 +415,6 @@ class _Running:
         await self._relay.close()
         while self._house.sessions:  # noqa: ASYNC110  # transports close at the loop's next turn
             await asyncio.sleep(0)
-
-    async def _attempt(self, route: Route, entry: Entry, rows: Sequence[Row], content: Content) -> Sequence[Answer]:
-        """Hand a spooled mail on, whichever way its recipients' domain lies now."""
-        match route:
-            case NextHop():
-                return await self._attempt_at(route, entry, rows, content)
-            case Local():
-                return list(map(Answer, await self._acceptance.deliver(entry, rows, content)))
-            case ByName():
-                return await self._attempt_by_name(route, entry, rows, content)
-            case NoMail():
-                return [Answer(reply.no_mail_there(row.recipient.address)) for row in rows]
-            case Unreachable():
-                return [Answer(reply.no_route(row.recipient.address)) for row in rows]
-
-    async def _attempt_at(self, hop: NextHop, entry: Entry, rows: Sequence[Row], content: Content) -> Sequence[Answer]:
-        replies = await self._relay.attempt(hop, entry.envelope(rows), content)
-        notifies = self._relay.passes_on_dsn(hop)
-        return [Answer(answer, hop, notifies) for answer in replies]
-
-    async def _attempt_by_name(
-        self, route: ByName, entry: Entry, rows: Sequence[Row], content: Content
-    ) -> Sequence[Answer]:
-        """Try the domain's exchangers in order, each with the recipients that those before could not take for now."""
-        assert self._resolver is not None
-        try:
-            hops = await self._resolver.exchangers(route.domain, self._hostname)
-        except DeliveryError as error:
-            return [Answer(error.reply)] * len(rows)
-        answers: dict[int, Answer] = {}
-        for hop in hops:
-            left = [number for number in range(len(rows)) if number not in answers or answers[number].reply.temporary]
-            if not left:
-                break
-            theirs = await self._attempt_at(hop, entry, [rows[number] for number in left], content)
-            answers |= zip(left, theirs, strict=True)
-        return [answers[number] for number in range(len(rows))]
 
     def _announce(self, notification: Entry) -> None:
         """A notification is a mail that this server has taken over, from itself."""

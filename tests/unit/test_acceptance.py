@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from smtp_pair import journal
+from smtp_pair import journal, ledger
 from smtp_pair.acceptance import BIG, Acceptance
 from smtp_pair.aliases import Aliases
 from smtp_pair.config import Retry
+from smtp_pair.entry import Answer, Content, Entry, Outcome, Row
 from smtp_pair.facts import Fact
 from smtp_pair.inbox import Inbox
 from smtp_pair.journal import Journal
@@ -27,9 +28,10 @@ from smtp_pair.mail import reply
 from smtp_pair.mail.address import Address
 from smtp_pair.mail.envelope import Envelope, Origin, Recipient
 from smtp_pair.mail.reply import Reply
-from smtp_pair.routes import NextHop, Routes
+from smtp_pair.notifier import Notifier
+from smtp_pair.routes import NextHop, Route, Routes
 from smtp_pair.session import Receipt
-from smtp_pair.spool import Outcome, Spool
+from smtp_pair.spool import Spool
 from smtp_pair.store import Store
 
 if TYPE_CHECKING:
@@ -70,14 +72,18 @@ class House:
         self.sent: list[tuple[list[str], bytes]] = []
         self.outcomes: list[Outcome] = []
         routes = Routes(["jaku.com"], {"deathstar.com": NextHop("127.0.0.1", 1)})
+        retry, ids = Retry(1), Ids()
         self.spool = Spool(
             self.directory / "spool",
-            Retry(1),
+            retry,
             clock,
             durable=durable,
             route=routes.route,
             attempt=self.attempt,
             report=self.outcomes.append,
+            notifier=Notifier("smtp.jaku.com", retry, clock, ids),
+            announce=lambda notification: None,
+            random=lambda: 0.5,
         )
         self.acceptance = Acceptance(
             "smtp.jaku.com",
@@ -90,13 +96,14 @@ class House:
             journal=self.journal,
             inbox=self.inbox,
             clock=clock,
-            ids=Ids(),
+            ids=ids,
             durable=durable,
+            bounces=False,
         )
 
-    async def attempt(self, hop: NextHop, envelope: Envelope, content: bytes) -> Sequence[Reply]:
-        self.sent.append(([str(address) for address in envelope.recipients], content))
-        return [Reply(250, "2.0.0", "taken")] * len(envelope.recipients)
+    async def attempt(self, route: Route, entry: Entry, rows: Sequence[Row], content: Content) -> Sequence[Answer]:
+        self.sent.append(([str(row.recipient.address) for row in rows], await content()))
+        return [Answer(Reply(250, "2.0.0", "taken"))] * len(rows)
 
     async def accept(self, content: bytes, *recipients: Address) -> Receipt:
         envelope = Envelope(LUKE, tuple(map(Recipient, recipients)), {"BODY": "8BITMIME"})
@@ -105,8 +112,14 @@ class House:
 
     @property
     def files(self) -> list[str]:
+        """All of them, but for the database of the queue: it stays, whatever is in it."""
         found = self.directory.rglob("*") if self.directory.is_dir() else []
-        return sorted(path.relative_to(self.directory).as_posix() for path in found if path.is_file())
+        files = [path for path in found if path.is_file() and not path.name.startswith("queue.sqlite")]
+        return sorted(path.relative_to(self.directory).as_posix() for path in files)
+
+    async def close(self) -> None:
+        self.journal.close()
+        await self.spool.close()
 
 
 def a_mail(*attachments: bytes, text: str = "the text") -> bytes:
@@ -314,14 +327,14 @@ async def test_no_250_where_the_disk_fails(
         assert [path for path in house.files if (house.directory / path).stat().st_size] == []
         assert not any("maildir" in path or "attachments" in path or "spool" in path for path in house.files)
         assert (house.inbox.mails, house.told, house.sent, house.spool.waiting) == ([], [], [], [])
-        house.journal.close()
+        assert ledger.read(house.directory / "spool") == []
         # and the next mail is taken
         assert (await house.accept(a_mail(GIF), OBIWAN, VADER)).reply.code == 250
-        house.journal.close()
+        await house.close()
     assert len(replies) >= 1
     assert {(answer.code, answer.enhanced) for answer in replies} == {(code, enhanced)}
     assert all(os.strerror(number) not in answer.text for answer in replies)
-    house.journal.close()
+    await house.close()
 
 
 async def test_a_fault_of_ours_is_passing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,7 +343,8 @@ async def test_a_fault_of_ours_is_passing(house: House, monkeypatch: pytest.Monk
     def fail(*_: object) -> Any:
         raise RuntimeError("secret")
 
-    for name, victim in (("_sort", house.acceptance), ("_keep", house.acceptance), ("_fact", house.acceptance)):
+    victim: object
+    for name, victim in (("_sort", house.acceptance), ("keep", house.journal), ("_fact", house.acceptance)):
         with monkeypatch.context() as patched:
             patched.setattr(victim, name, fail)
             receipt = await house.accept(a_mail(GIF), OBIWAN, VADER)
