@@ -45,11 +45,11 @@ def run(minutes: float, seed: int, *, once: bool) -> int:
     """Play scripts from ``seed`` on. The exit code: 1 for a finding."""
     until = time.monotonic() + minutes * 60
     count = 0
-    with MemoryTrial() as memory, SocketTrial() as sockets:
+    with MemoryTrial() as memory, SocketTrial() as sockets, SocketTrial(implicit=True) as implicit:
         while (once and not count) or (not once and time.monotonic() < until):
             plays: list[Play] = [memory.play]
             if once or count % SOCKETS == 0:
-                plays.append(sockets.play)
+                plays += [sockets.play, implicit.play]
             for play in plays:
                 if not _play(play, seed + count):
                     return 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from itertools import pairwise
 from typing import Self
 
 from harness.findings import Finding, Watch
@@ -66,12 +67,14 @@ class MemoryTrial:
         for house in self._houses:
             self._mails.clear()
             due: list[Taken] = []
-            self._play(house, script, due)
-            if self._mails != due:
+            doubtful = self._play(house, script, due)
+            if self._mails != due and self._mails != due[: len(due) - doubtful]:
                 raise Finding(f"mails were taken: {self._mails}, and not {due}")
             self._look(house)
 
-    def _play(self, house: House, script: Script, mails: list[Taken]) -> None:
+    def _play(self, house: House, script: Script, mails: list[Taken]) -> int:
+        """How many mails, the last ones, may be lost, for their client was gone before the reply."""
+
         def accepted(envelope: Envelope, content: bytes) -> Reply:
             mails.append(Taken(envelope.sender, tuple(envelope.recipients), content))
             return STORED
@@ -79,7 +82,12 @@ class MemoryTrial:
         rehearsal = Rehearsal(house.rules, house.door, accepted)
         with MemoryClient(self._loop, Session(house, self._loop)) as client:
             _compare(client.said(), rehearsal)
-            for action in script:
+            for action, following in pairwise([*script, "half close"]):
+                if isinstance(action, bytes) and following in ("hang up", "reset"):
+                    before = len(mails)
+                    rehearsal.hear(action)
+                    client.say_and_hang_up(action, ConnectionResetError() if following == "reset" else None)
+                    return len(mails) - before
                 if isinstance(action, bytes):
                     rehearsal.hear(action)
                     _compare(client.say(action), rehearsal)
@@ -87,11 +95,9 @@ class MemoryTrial:
                     rehearsal.hear_no_more()
                     client.half_close()
                     _compare(client.said(), rehearsal)
-                elif action != "TLS":
-                    client.hang_up(ConnectionResetError() if action == "reset" else None)
-                    return
             if rehearsal.over and not (client.transport.ended or client.transport.closed):
                 raise Finding("all was said, and the server does not close")
+        return 0
 
     def _look(self, house: House) -> None:
         """Nothing is left of it, and the next client is served."""

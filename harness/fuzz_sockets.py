@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 import struct
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -29,13 +30,14 @@ _LINGER = struct.pack("ii", 1, 0)
 
 
 class SocketTrial:
-    """A running server, watched."""
+    """A running server, watched. ``implicit``: it speaks TLS from the first octet on."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, implicit: bool = False) -> None:
+        self._implicit = implicit
         self._network = Network(
             Domain(
                 "jaku.com",
-                tls="offered",
+                tls="implicit" if implicit else "offered",
                 auth={"vader": "darkside"},
                 unreachable="ignore",
                 size=2000,
@@ -52,7 +54,6 @@ class SocketTrial:
         self._watch.__enter__()
         background.loop().set_exception_handler(self._watch.uncaught)
         self._honest()
-        self._before = background.run(self._tasks()), _sockets()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -66,7 +67,13 @@ class SocketTrial:
         return self._server._running._house
 
     def play(self, script: Script) -> None:
-        """Raises Finding."""
+        """Raises Finding. A server that expects TLS gets the script with it, and without."""
+        self._play(("TLS", *script) if self._implicit else script)
+        if self._implicit:
+            self._play(script)
+
+    def _play(self, script: Script) -> None:
+        before = background.run(self._tasks()), _sockets()
         try:
             _Client(self._server.port, self._house, self._context).play(script)
         finally:
@@ -78,15 +85,16 @@ class SocketTrial:
         if not background.run(self._ended()):
             raise Finding("an honest client's session does not end")
         left = background.run(self._tasks()), _sockets()
-        if left != self._before:
-            raise Finding(f"tasks or sockets are left: {left}, before {self._before}")
+        if left != before:
+            raise Finding(f"tasks or sockets are left: {left}, before {before}")
         self._played += 1
         if self._played % FORGET == 0:
             with self._network.fresh():
                 pass
 
     def _honest(self) -> None:
-        client = Wire(self._server.host, self._server.port, patience=PATIENCE)
+        context = self._context if self._implicit else None
+        client = Wire(self._server.host, self._server.port, tls=context, patience=PATIENCE)
         try:
             client.reply()
             client.hello()
@@ -128,35 +136,41 @@ class _Client:
 
     def __init__(self, port: int, house: House, context: ssl.SSLContext) -> None:
         self._rehearsal = Rehearsal(house.rules, house.door, lambda *_: reply.stored("it"))
+        self._implicit = house.implicit
         self._context = context
         self._secure = False
         self._unread = b""
         self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
+    @property
+    def _handshake(self) -> bool:
+        """Whether the server waits for one."""
+        return self._rehearsal.handshake or (self._implicit and not self._secure)
+
     def play(self, script: Script) -> None:
+        """Raises Finding."""
         try:
-            self._compare()
-            for action in script:
-                if not self._do(action):
+            if not self._handshake:
+                self._compare()
+            for action, following in pairwise((*script, "hang up")):
+                if not self._do(action, following):
                     return
-            self._do("half close")
         except OSError as error:
             raise Finding(f"the connection: {error}") from error
         finally:
             self._socket.close()
 
-    def _do(self, action: Action) -> bool:
+    def _do(self, action: Action, following: Action) -> bool:
         """Whether there can be another action."""
         if isinstance(action, bytes):
-            return self._say(action)
+            return self._say(action, gone=following in ("hang up", "reset"))
         if action == "TLS":
-            if self._rehearsal.handshake:
-                self._socket = self._context.wrap_socket(self._socket, server_hostname="localhost")
-                self._rehearsal.secured()
-                self._secure = True
-            return True
-        if action == "half close" and not self._secure and not self._rehearsal.handshake:
+            return self._start_tls() if self._handshake else True
+        if action == "half TLS":
+            self._socket.sendall(self._hello() if self._handshake else b"")
+            return not self._handshake
+        if action == "half close" and not self._secure and not self._handshake:
             self._socket.shutdown(socket.SHUT_WR)
             self._rehearsal.hear_no_more()
             self._compare()
@@ -164,12 +178,29 @@ class _Client:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
         return False
 
-    def _say(self, octets: bytes) -> bool:
-        no_tls = self._rehearsal.handshake
+    def _start_tls(self) -> bool:
+        self._socket = self._context.wrap_socket(self._socket, server_hostname="localhost")
+        self._secure = True
+        self._rehearsal.secured()
+        if self._implicit:
+            self._compare()
+        return True
+
+    def _hello(self) -> bytes:
+        """The first half of a handshake."""
+        sent = ssl.MemoryBIO()
+        talk = self._context.wrap_bio(ssl.MemoryBIO(), sent, server_hostname="localhost")
+        with contextlib.suppress(ssl.SSLWantReadError):
+            talk.do_handshake()
+        hello = sent.read()
+        return hello[: len(hello) // 2]
+
+    def _say(self, octets: bytes, *, gone: bool) -> bool:
+        no_tls = self._handshake
         self._rehearsal.hear(octets)
         self._socket.sendall(octets)
-        if no_tls:
-            return False
+        if no_tls or gone:
+            return gone and not no_tls
         self._compare()
         return not self._rehearsal.over
 
@@ -179,7 +210,8 @@ class _Client:
             said = self._reply()
             if said != due and (said.code, said.enhanced, "taken as") != (due.code, due.enhanced, due.text[:8]):
                 raise Finding(f"it says {said}, and {due} is due")
-        if self._rehearsal.over and (more := self._unread + self._receive()):
+        # With TLS there is no half close: the server lingers for a moment, until its client has read its last word.
+        if self._rehearsal.over and (more := self._unread + (b"" if self._secure else self._receive())):
             raise Finding(f"it says {more!r}, and nothing is due but the end")
 
     def _reply(self) -> Reply:

@@ -123,6 +123,17 @@ class MemoryClient:
         self.transport.lose(error)
         settle(self._loop)
 
+    def say_and_hang_up(self, octets: bytes, error: Exception | None = None) -> None:
+        """Say something and be gone before the protocol has done anything about it."""
+
+        def do() -> None:
+            if octets:
+                self._protocol.data_received(octets)
+            self.transport.lose(error)
+
+        if not self.transport.is_closing():
+            self._do(do)
+
     def _do(self, action: Callable[[], Any]) -> Any:
         """Let the loop call it, as it calls protocols, and all that follows from it."""
         results: list[Any] = []

@@ -65,7 +65,7 @@ RULES: Mapping[int, Rule] = {
     41: Rule("RFC 7505 4.1", "A domain that says it takes no mail (a null MX) gets none."),
     42: Rule(
         "3.6.2; RFC 3463 3.2",
-        "A domain that nothing leads to is refused, or, if so told, its mail is taken and only recorded.",
+        "A domain that nothing leads to is refused, or, if so told, its mail is bounced, or only recorded.",
     ),
     43: Rule(
         "4.2.5; RFC 3463 3.3, 3.4",

@@ -33,7 +33,7 @@ class TlsHop:
     """A server on a thread of its own, for one connection at a time. ``with TlsHop(context) as hop: ...``
 
     ``offers`` is what EHLO says, before the handshake and after it. ``go`` answers STARTTLS; what it has besides its
-    first line is injected: it comes in the clear, in the same segment. ``answers`` are to verbs, ``final`` is to a mail.
+    first line is injected: it comes in the clear, in the same segment. ``answers`` are to verbs, ``final`` to a mail.
     """
 
     def __init__(

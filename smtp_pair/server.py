@@ -11,8 +11,9 @@ import re
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from smtp_pair import background, record
+from smtp_pair import background, record, settings
 from smtp_pair.acceptance import Acceptance, Ids
 from smtp_pair.aliases import Aliases
 from smtp_pair.clock import Clock
@@ -232,6 +233,11 @@ class Server:
         from smtp_pair.clients.quick import send
 
         return send(self.host, self.port, to, subject=subject, body=body, attachments=attachments, sender=sender)
+
+    def settings(self, framework: str) -> dict[str, Any]:
+        """What "django", "flask-mail", "fastapi-mail" or "smtplib" is to be told so that it sends its mail here. Raises
+        ConfigError for any other name."""
+        return settings.of(framework, self.host, self.port)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Tell ``listener`` of each :class:`~smtp_pair.facts.Fact` from now on, on the servers' thread; call what

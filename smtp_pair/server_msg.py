@@ -18,11 +18,15 @@ _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028
 
 def harmless(text: str) -> str:
     """The text with every control and direction mark as an escape; tabs and line feeds stay."""
+    if text.isprintable():  # nearly always, and told at once
+        return text
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
 
 
 def one_line(text: str) -> str:
     """The same for a place where a line feed would forge a line of ours."""
+    if text.isprintable():
+        return text
     return harmless(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
@@ -65,7 +69,7 @@ def _received(fact: Fact) -> str:
         lines += _attachment(number, attachment)
     lines += [f"Defect:      {one_line(defect)}" for defect in data["defects"]]
     if data["text"]:
-        lines += ["Text:", *(f"    {line}" for line in harmless(data["text"]).rstrip("\n").split("\n"))]
+        lines += ["Text:", "    " + harmless(data["text"]).rstrip("\n").replace("\n", "\n    ")]
     return "\n".join(lines) + "\n\n"
 
 

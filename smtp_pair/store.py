@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from smtp_pair.config import Limits
@@ -63,6 +64,7 @@ class Store:
 
     def __init__(self, directory: Path, hostname: str, *, durable: bool, limits: Limits | None = None) -> None:
         self._directory = directory
+        self._maildir = str(directory / "maildir")
         self._hostname = hostname
         self._durable = durable
         self._limits = limits or Limits()
@@ -144,36 +146,42 @@ class Store:
         self, mail_id: str, pieces: Sequence[bytes], mailboxes: Sequence[str], made: list[Path], *, again: bool
     ) -> Path:
         """Written under ``tmp`` first, then given its name in ``new``: a reader never sees half a mail."""
-        written: list[Path] = []
+        written: list[tuple[Path, Path]] = []
         final: list[Path] = []
         name = f"{mail_id}.{self._hostname}"
-        for mailbox in mailboxes:
-            folder = self._mailbox(mailbox)
-            fresh = folder / "tmp" / name
-            if again:
-                fresh.unlink(missing_ok=True)
-                there = _there(folder, name, sum(map(len, pieces)))
-                if there is not None:
-                    final.append(there)
-                    continue
-            write_new(fresh, pieces, durable=self._durable)
-            made.append(fresh)
-            written.append(fresh)
-        for fresh in written:
-            path = fresh.parent.parent / "new" / name
-            os.rename(fresh, path)
-            made[made.index(fresh)] = path
-            final.append(path)
-            if self._durable:
-                sync_folder(path.parent)
+        size = sum(map(len, pieces))
+        if size <= _PIECE:
+            pieces = [b"".join(pieces)]
+        try:
+            for mailbox in mailboxes:
+                folder = self._mailbox(mailbox)
+                fresh = Path(f"{folder}/tmp/{name}")
+                if again:
+                    fresh.unlink(missing_ok=True)
+                    there = _there(Path(folder), name, size)
+                    if there is not None:
+                        final.append(there)
+                        continue
+                write_new(fresh, pieces, durable=self._durable)
+                written.append((fresh, Path(f"{folder}/new/{name}")))
+            for fresh, path in written:
+                os.rename(fresh, path)
+                made.append(path)
+                final.append(path)
+                if self._durable:
+                    sync_folder(path.parent)
+        except BaseException:
+            remove_quietly(fresh for fresh, _ in written)
+            raise
         return final[0]
 
-    def _mailbox(self, mailbox: str) -> Path:
-        folder = mailbox_folder(self._directory, mailbox)
-        new = folder / "new"
-        if not new.is_dir():
+    def _mailbox(self, mailbox: str) -> str:
+        """Its folder. Every mail comes this way, and pathlib takes longer than the system: paths are put together as
+        texts."""
+        folder = f"{self._maildir}/{folder_name(mailbox)}"
+        if not os.path.isdir(f"{folder}/new"):
             for part in ("tmp", "cur", "new"):
-                make_folder(folder / part, durable=self._durable)
+                make_folder(Path(folder, part), durable=self._durable)
         return folder
 
 
@@ -204,6 +212,7 @@ def mailbox_folder(directory: Path, mailbox: str) -> Path:
     return directory / "maildir" / folder_name(mailbox)
 
 
+@lru_cache(maxsize=4096)
 def folder_name(mailbox: str) -> str:
     """The folder of a mailbox: its name where that is harmless on every system, else a harmless rest of it and a
     digest that keeps two mailboxes apart."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from smtp_pair.mail.address import Address
@@ -37,7 +39,12 @@ class Hop(NamedTuple):
 
 def date_time(moment: float) -> str:
     """``moment`` (seconds since the epoch) as RFC 5322 3.3 writes it, in UTC, whatever the locale."""
-    then = datetime.fromtimestamp(moment, UTC)
+    return _date_time(math.floor(moment))
+
+
+@lru_cache(maxsize=64)
+def _date_time(second: int) -> str:
+    then = datetime.fromtimestamp(second, UTC)
     return f"{_DAYS[then.weekday()]}, {then.day} {_MONTHS[then.month - 1]} {then:%Y %H:%M:%S} +0000"
 
 

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.comparison import ALIKE, Comparison, Mismatch
 from harness.differences import DIFFERENCES, MAILS, Difference, MailDifference
 from harness.exchange import Exchange
 from harness.sessions import Group, Session, session
-from harness.stock import ALIKE, Comparison, MemoryPeer, Mismatch, SocketPeer, Taken, our_protocol, stock_protocol
+from harness.stock import MemoryPeer, SocketPeer, Taken, our_protocol, stock_protocol
 from smtp_pair import background
 
 Play = Callable[[Session, Counter[str]], None]

@@ -41,9 +41,9 @@ def memory() -> Iterator[MemoryTrial]:
         yield trial
 
 
-@pytest.fixture(scope="module")
-def sockets() -> Iterator[SocketTrial]:
-    with SocketTrial() as trial:
+@pytest.fixture(scope="module", params=[False, True], ids=["STARTTLS", "implicit TLS"])
+def sockets(request: pytest.FixtureRequest) -> Iterator[SocketTrial]:
+    with SocketTrial(implicit=request.param) as trial:
         yield trial
 
 
@@ -72,6 +72,11 @@ GREETED = b"EHLO x\r\n"
         (GREETED, b"STARTTLS\r\n", "TLS", GREETED, b"AUTH PLAIN AHZhZGVyAGRhcmtzaWRl\r\n", "reset"),
         (GREETED, b"STARTTLS\r\n", "hang up"),
         (GREETED, b"STARTTLS\r\n", "half close"),
+        (GREETED, b"STARTTLS\r\n", "reset"),
+        (GREETED, b"STARTTLS\r\n", "half TLS"),
+        ("half TLS",),
+        ("hang up",),
+        ("reset",),
         (GREETED, b"STARTTLS\r\n", "TLS", b"MAIL FROM:<a@b>\r\n", "hang up"),
         (GREETED, b"MAIL FROM:<a@b>\r\nRCPT TO:<a@b>\r\n", b"DATA\r\n", b"x\r\n.\r", "half close"),
         (GREETED, b"MAIL FROM:<a@b>\r\nRCPT TO:<a@b>\r\n", b"DATA\r\n", b"x\r\n.\r\n", "reset"),

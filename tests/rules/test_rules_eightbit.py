@@ -75,7 +75,7 @@ def test_c61_next_hop_takes_no_8_bit(
     hop = next_hop("PIPELINING", "SIZE")
     network = mail_network("a.test", routes={"far.test": hop.address})
     client = wire(network["a.test"])
-    client.open("x@far.test", "y@far.test", parameters=parameters)
+    client.open("x@far.test", "y@far.test", sender="luke@a.test", parameters=parameters)
     assert client.data(EIGHT_BIT).code == 250
     network.settle()
     assert failures(network["a.test"]) == [("x@far.test", "554 5.6.3"), ("y@far.test", "554 5.6.3")]

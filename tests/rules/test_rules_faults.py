@@ -23,6 +23,7 @@ from smtp_pair.mail import trace
 from smtp_pair.policy import Policy
 from smtp_pair.protocol import Conversation
 from smtp_pair.pytest_plugin import MailNetwork
+from smtp_pair.relay import Relay
 from smtp_pair.spool import Spool
 from smtp_pair.store import Store
 
@@ -35,12 +36,15 @@ BOTH = ("obiwan@jaku.com", "vader@deathstar.com")
 
 
 def left_by(server: Server) -> list[Path]:
-    """What there is of mails in a server's folder: files with something in them, and attachment folders."""
+    """What there is of mails in a server's folder: files with something in them, and attachment folders; the queue's
+    state is looked at by itself."""
     paths = server.directory.rglob("*") if server.directory.exists() else []
+    assert server.queue == []
     return [
         path.relative_to(server.directory)
         for path in paths
-        if (path.is_file() and path.stat().st_size and path.name != "lock") or path.parent.name == "attachments"
+        if (path.is_file() and path.stat().st_size and not path.match("spool/*") and path.name != "lock")
+        or path.parent.name == "attachments"
     ]
 
 
@@ -147,12 +151,10 @@ def told_nobody(client: Wire, caplog: pytest.LogCaptureFixture) -> None:
     ("owner", "name"),
     [
         (Store, "deliver"),
-        (Spool, "commit"),
         (Journal, "keep"),
         (Acceptance, "_sort"),
-        (Acceptance, "_reserve"),
         (Acceptance, "_mail"),
-        (trace, "hops"),
+        (trace, "goes_round"),
         (trace, "received"),
     ],
 )
@@ -179,6 +181,27 @@ def test_c43_a_fault_before_the_250(
     network.settle()
     assert left_by(jaku) == []
     assert [*jaku.messages, *deathstar.messages] == []
+    client.open(*BOTH)
+    assert client.data(LETTER).code == 250
+    network.settle()
+    assert [len(server.messages) for server in network] == [1, 1]
+
+
+def test_c43_a_fault_of_the_queue(
+    mail_network: MailNetwork,
+    wire: Connect,
+    rule: Notes,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The same where the queue can't take a mail that is delivered here already: that is undone."""
+    network = mail_network("jaku.com", "deathstar.com", durability="durable")
+    client = wire(network["jaku.com"])
+    client.open(*BOTH)
+    Fault(monkeypatch, Spool, "commit")
+    assert codes(rule.reply(client.data(LETTER), to="a fault of ours")) == "451 4.3.0"
+    told_nobody(client, caplog)
+    assert left_by(network["jaku.com"]) == []
     client.open(*BOTH)
     assert client.data(LETTER).code == 250
     network.settle()
@@ -259,7 +282,7 @@ def test_c43_a_fault_on_the_way_on(
     mail_pair: Pair, rule: Notes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Where a mail is passed on, a fault of ours is as passing as any: it is tried again, and arrives."""
-    Fault(monkeypatch, Spool, "_replies")
+    Fault(monkeypatch, Relay, "attempt")
     with caplog.at_level(logging.ERROR, "smtp_pair"):
         mail_pair.jaku.send("vader@deathstar.com", subject="Onward")
         mail_pair.deathstar.wait_for(subject="Onward")

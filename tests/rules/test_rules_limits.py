@@ -41,6 +41,9 @@ def test_the_defaults() -> None:
         "idle": 300.0,
         "session": 3600.0,
         "header": 1 << 20,
+        "connect": 30.0,
+        "reply": 300.0,
+        "final": 600.0,
         "depth": multipart.DEPTH_LIMIT,
         "parts": multipart.PART_LIMIT,
     }

@@ -11,6 +11,7 @@ from harness.rules_plugin import Connect, MakeHop, Notes
 from harness.wire import Wire, codes
 from smtp_pair import Domain, Pair, Server, journal
 from smtp_pair.config import Limits
+from smtp_pair.mail.address import NULL_PATH
 from smtp_pair.mail.reply import Reply
 from smtp_pair.pytest_plugin import MailNetwork
 
@@ -165,3 +166,17 @@ def test_c42_no_route_is_ignored(mail_network: MailNetwork, wire: Connect, rule:
     assert outcomes(server) == {"paimon@nowhere.test": "ignored"}
     assert server.messages == network["b.test"].messages == []
     assert {path.name for path in server.directory.rglob("*") if path.is_file()} == {"journal.jsonl", "ServerMSG.txt"}
+
+
+def test_c42_no_route_is_bounced(mail_network: MailNetwork, wire: Connect, rule: Notes) -> None:
+    """With unreachable="bounce" the mail is taken, and its sender is told, from the null path, with 5.1.2."""
+    network = mail_network(Domain("a.test", unreachable="bounce"))
+    server = network["a.test"]
+    client = wire(server)
+    client.open(sender="luke@a.test")
+    assert codes(rule.reply(rcpt(client, "paimon@nowhere.test"), to='RCPT with unreachable = "bounce"')) == "250 2.1.5"
+    assert client.data(LETTER).code == 250
+    network.settle()
+    [mail] = server.messages
+    assert (mail.envelope.sender, mail.envelope.recipients) == (NULL_PATH, ["luke@a.test"])
+    assert b"\nStatus: 5.1.2\r\n" in mail.content

@@ -4,13 +4,10 @@ test_quota_edges.py."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 
-from harness.hand_clock import HandClock
 from harness.rules_plugin import Connect
 from harness.wire import codes
 from smtp_pair import Domain, Network, Server
@@ -34,22 +31,17 @@ def events(server: Server) -> list[str]:
 
 
 @pytest.fixture
-def greylisted(tmp_path: Path) -> Iterator[tuple[Network, HandClock]]:
+def greylisted(mail_network: MailNetwork) -> Network:
     """jaku is patient, deathstar wants five minutes of whoever is new."""
-    retry = Retry(first=60, factor=2, most=3600)
-    network = Network("jaku.com", Domain("deathstar.com", greylist=300), directory=tmp_path / "mail", retry=retry)
-    clock = HandClock.of(network)
-    with ExitStack() as running:
-        running.enter_context(network)
-        yield network, clock
+    retry = Retry(first=60, factor=2, most=3600, jitter=0)
+    return mail_network("jaku.com", Domain("deathstar.com", greylist=300), clock="manual", retry=retry)
 
 
-def test_greylisting_by_the_clock(greylisted: tuple[Network, HandClock], wire: Connect) -> None:
+def test_greylisting_by_the_clock(greylisted: Network, wire: Connect) -> None:
     """451 4.7.1 until five minutes are over, to the second; then the same three are taken, and others still wait."""
-    network, clock = greylisted
-    client = wire(network["deathstar.com"])
+    client = wire(greylisted["deathstar.com"])
     for seconds, expected in ((0, "451 4.7.1"), (299, "451 4.7.1"), (1, "250 2.1.5"), (10**6, "250 2.1.5")):
-        clock.advance(seconds)
+        greylisted.clock.advance(seconds)
         client.open(sender="luke@example.org")
         assert codes(client.ask(b"RCPT TO:<vader@deathstar.com>")) == expected
         client.ask(b"RSET")
@@ -57,21 +49,20 @@ def test_greylisting_by_the_clock(greylisted: tuple[Network, HandClock], wire: C
     assert codes(client.ask(b"RCPT TO:<tarkin@deathstar.com>")) == "451 4.7.1"
 
 
-def test_our_own_relay_passes_the_greylist(greylisted: tuple[Network, HandClock]) -> None:
+def test_our_own_relay_passes_the_greylist(greylisted: Network) -> None:
     """It comes again, after a minute and after three; at seven minutes the mail is taken, once."""
-    network, clock = greylisted
-    jaku, deathstar = network
+    jaku, deathstar = greylisted
     jaku.send(["vader@deathstar.com", "tarkin@deathstar.com"], subject="Patience")
-    network.settle()
+    greylisted.settle()
     told = []
     for _ in range(7):
         told.append((len(events(jaku)) - 1, len(deathstar.messages)))
-        clock.advance(60)
+        greylisted.clock.advance(60)
     assert told == [(2, 0), (4, 0), (4, 0), (6, 0), (6, 0), (6, 0), (6, 0)]
     [mail] = deathstar.messages
     assert mail.delivered_to == ("vader@deathstar.com", "tarkin@deathstar.com")
     assert events(jaku)[1:] == ["deferred"] * 6 + ["forwarded"] * 2
-    clock.advance(10**6)
+    greylisted.clock.advance(days=10)
     assert len(deathstar.messages) == 1
 
 
@@ -148,7 +139,7 @@ def test_an_alias_that_leads_nowhere(mail_network: MailNetwork) -> None:
     server.send("a@jaku.com")
     network.settle()
     assert mailboxes(server) == {"obiwan": 1}
-    received, failed = read(server.directory)
+    received, failed, *_ = read(server.directory)
     assert (failed.event, failed.data["recipient"]) == ("failed", "x@nowhere.test")
     assert failed.data["reply"].startswith("550 5.1.2")
     assert [to["outcome"] for to in received.data["recipients"]] == ["delivered", "queued"]
@@ -167,11 +158,12 @@ def test_an_alias_relays_for_strangers(mail_network: MailNetwork, wire: Connect)
 
 
 def test_an_alias_between_two_domains_that_never_ends(mail_network: MailNetwork) -> None:
-    """Each sends it to the other: after a hundred hops it fails, and that is all (RFC 5321 6.3)."""
+    """Each sends it to the other, until one says that it goes round: then it has failed, and is in no mailbox (RFC 5321
+    6.3)."""
     network = mail_network(
         Domain("jaku.com", aliases={"a": ["b@deathstar.com"]}), Domain("deathstar.com", aliases={"b": ["a@jaku.com"]})
     )
-    network["jaku.com"].send("a@jaku.com")
+    network["jaku.com"].send("a@jaku.com", sender="")
     network.settle()
     last = [fact for server in network for fact in read(server.directory) if fact.event == "failed"]
     assert [fact.data["reply"][:9] for fact in last] == ["554 5.4.6"]

@@ -10,7 +10,7 @@ import pytest
 
 from harness.next_hop import ScriptedHop
 from harness.tls_hop import BROKEN, TlsHop, context
-from smtp_pair import Domain, Network, config_file
+from smtp_pair import Domain, Network, Server, config_file
 from smtp_pair.config import Retry, Tls
 from smtp_pair.facts import Fact
 from smtp_pair.journal import read
@@ -28,8 +28,12 @@ def sent(mail_network: MailNetwork, route: RouteTo) -> tuple[Network, Fact]:
     network = mail_network("jaku.com", routes={"hop.test": route}, retry=ONCE)
     network["jaku.com"].send("leia@hop.test", subject="Onward", sender="luke@jaku.com")
     network.settle()
-    _, fact = read(network["jaku.com"].directory)
-    return network, fact
+    return network, first_attempt(network["jaku.com"])
+
+
+def first_attempt(server: Server) -> Fact:
+    """What came of it."""
+    return next(fact for fact in read(server.directory) if fact.event in ("forwarded", "deferred", "failed"))
 
 
 # -- the servers of a network ------------------------------------------------------------------------------------------
@@ -76,7 +80,7 @@ def test_without_the_password_of_the_next_server(mail_network: MailNetwork) -> N
     network = mail_network("jaku.com", deathstar)
     network["jaku.com"].send("vader@deathstar.com")
     network.settle()
-    _, fact = read(network["jaku.com"].directory)
+    fact = first_attempt(network["jaku.com"])
     assert (fact.event, fact.data["reply"][:9]) == ("failed", "530 5.7.0")
 
 
@@ -107,8 +111,7 @@ def test_a_hop_that_does_not(mail_network: MailNetwork, broken: str, towards: Tl
     [said] = hop.connections
     assert said.secret == said.contents == []
     assert not [line for line in said.clear if b"luke" in line]
-    network.stop()
-    assert len(list((network["jaku.com"].directory / "spool").glob("*.eml"))) == 1, "it is not in the queue"
+    assert [waiting.recipient for waiting in network["jaku.com"].queue] == ["leia@hop.test"]
 
 
 @pytest.mark.parametrize("broken", BROKEN)

@@ -189,7 +189,7 @@ def test_each_dependency_has_its_place() -> None:
         "trustme": {"tls"},
         "hypothesis": {"strategies"},
         "pytest": {"pytest_plugin"},
-        "django": set(),
+        "django": {"settings"},
         "aiosmtplib": set(),
         "dns": {"dns", "dns_server"},
         "textual": set(),

@@ -248,6 +248,14 @@ def test_c91_a_line_that_only_looks_like_a_boundary(line: bytes) -> None:
     assert contents(multipart(b"Content-Type: image/x\r\n\r\n" + text)) == [text]
 
 
+@pytest.mark.parametrize("distance", [1 << 12, 1 << 14, 1 << 16])
+def test_c91_however_far_a_boundary_is_from_the_last_dash(distance: int) -> None:
+    """Boundaries are looked for near dashes, and found at any distance from one, at the edge of what is near too."""
+    for far in range(distance - 20, distance + 20):
+        text = b"-" + b"x" * far
+        assert contents(multipart(b"Content-Type: image/x\r\n\r\n" + text, attachment(b"a", b"A"))) == [text, b"A"]
+
+
 def test_c91_a_boundary_that_begins_another() -> None:
     """b, bc and b-- at once: each line belongs to the one that it names whole, an inner boundary not to the outer."""
     inner = multipart(attachment(b"a", b"A"), attachment(b"b", b"B"), boundary="bc", close=b"\r\n--bc--")
