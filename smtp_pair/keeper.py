@@ -116,7 +116,7 @@ class Keeper:
     async def _once_more(self) -> None:
         await self._load()
         if failed := await self._catch_up():
-            log.error("the state of %d mails still can't be written in %s", len(failed), self._directory)
+            log.error("in %s the state of so many mails still can't be written: %d", self._directory, len(failed))
             self._again()
 
     async def _catch_up(self) -> list[str]:

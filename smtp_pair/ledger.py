@@ -83,7 +83,7 @@ class Ledger:
 
     async def load(self) -> None:
         """Hand over what an earlier run left. Raises OSError when it can't be read."""
-        if self.exists:
+        if self.exists and not self._handed_over:
             await self.write(_nothing)
 
     async def close(self) -> None:

@@ -89,7 +89,7 @@ class MailFiles:
             return ()
 
     def _put_aside(self, paths: Collection[Path]) -> None:
-        log.error("%d mails have lost their state, and are put aside in %s", len(paths), self._lost)
+        log.error("mails that have lost their state are put aside in %s: %d", self._lost, len(paths))
         self._lost.mkdir(exist_ok=True)
         for path in paths:
             path.rename(self._lost / path.name)

@@ -26,6 +26,7 @@ _HEADER_LIMIT = 64 << 10
 """Octets of the original's header that are sent back."""
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 _UNPRINTABLE = re.compile(r"[^ -~]+")
+_GLOBAL = re.compile(rb"(?i)(message/)global-(?=delivery-status)")
 _MESSAGE_ID = re.compile(
     rb"^Message-ID:[ \t]*(?:\r\n[ \t]+)?(<[!-;=?-~]{1,240}>)[ \t]*\r$", re.IGNORECASE | re.MULTILINE
 )
@@ -125,10 +126,11 @@ def render(
     ]
     beyond = not all(report.address.isascii() for report in reports)
     kind = "global-delivery-status" if beyond else "delivery-status"  # RFC 6533 3
+    encoding = "\r\nContent-Transfer-Encoding: 8bit" if beyond else ""
     status = [_per_message(hostname, accepted, envid), *(_per_recipient(report, moment) for report in reports)]
     parts = [
         ("Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit", _words(hostname, reports)),
-        (f"Content-Type: message/{kind}", "\r\n".join(status)),
+        (f"Content-Type: message/{kind}{encoding}", "\r\n".join(status)),
     ]
     head = "\r\n".join([*header, "", "This is a delivery status notification in MIME format.", ""])
     text = "".join(f"\r\n--{boundary}\r\n{fields}\r\n\r\n{body}" for fields, body in parts)
@@ -209,14 +211,15 @@ def read(raw: bytes) -> DeliveryStatus | None:
     """What a notification says; None for a mail that is none. Never raises: mails come from strangers."""
     if b"delivery-status" not in raw:
         return None
-    message = BytesParser(policy=policy.compat32).parsebytes(raw)
+    # The standard library knows how to read the one, and not the other, which has the same form (RFC 6533 3).
+    message = BytesParser(policy=policy.compat32).parsebytes(_GLOBAL.sub(rb"\1", raw))
     if message.get_content_type() != "multipart/report":
         return None
     for part in message.walk():
-        if part.get_content_type() in ("message/delivery-status", "message/global-delivery-status"):
-            blocks = part.get_payload()
-            if isinstance(blocks, list) and blocks:
-                return _status_of([block for block in blocks if isinstance(block, Message)])
+        if part.get_content_type() == "message/delivery-status":
+            payload = part.get_payload()
+            blocks = [block for block in payload if isinstance(block, Message)] if isinstance(payload, list) else []
+            return _status_of(blocks) if blocks else None
     return None
 
 
@@ -225,21 +228,27 @@ def _status_of(blocks: Sequence[Message]) -> DeliveryStatus:
     statuses = [
         RecipientStatus(
             recipient=_value(block, "Final-Recipient"),
-            action=str(block.get("Action", "")).strip().lower(),
-            status=str(block.get("Status", "")).strip().partition(" ")[0],
+            action=_text(block, "Action").lower(),
+            status=_text(block, "Status").partition(" ")[0],
             diagnostic=_value(block, "Diagnostic-Code"),
             remote_mta=_value(block, "Remote-MTA"),
             original_recipient=_value(block, "Original-Recipient"),
-            will_retry_until=str(block.get("Will-Retry-Until", "")).strip(),
+            will_retry_until=_text(block, "Will-Retry-Until"),
         )
         for block in recipients
         if block.get("Final-Recipient")
     ]
-    envelope_id = str(about.get("Original-Envelope-Id", "")).strip()
-    return DeliveryStatus(_value(about, "Reporting-MTA"), envelope_id, tuple(statuses))
+    return DeliveryStatus(_value(about, "Reporting-MTA"), _text(about, "Original-Envelope-Id"), tuple(statuses))
 
 
 def _value(block: Message, name: str) -> str:
-    """The value of a field ``type; value``, unfolded."""
-    text = " ".join(str(block.get(name, "")).split())
-    return text.partition(";")[2].strip()
+    """The value of a field ``type; value``."""
+    return _text(block, name).partition(";")[2].strip()
+
+
+def _text(block: Message, name: str) -> str:
+    """A field, unfolded. The parser hides octets beyond ASCII in surrogates."""
+    for key, value in block.raw_items():
+        if key.lower() == name.lower():
+            return " ".join(str(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace").split())
+    return ""
