@@ -104,6 +104,10 @@ class Session(SMTP):
         if wire is not None:  # a transport in memory has none
             with contextlib.suppress(OSError):  # on macOS, when the client has left already
                 wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        if hasattr(transport, "max_size"):
+            # asyncio asks the system for 256 KiB at once, in memory that is new each time: fetching and returning its
+            # pages takes as long as all else.
+            transport.max_size = _PIECE
         self._began = self.loop.time()
         self._house.sessions.add(self)
         super().connection_made(transport)

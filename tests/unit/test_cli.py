@@ -59,7 +59,7 @@ def test_every_command_says_what_it_does(name: str, capsys: pytest.CaptureFixtur
         (["up", "--port", "1025"], "--port: '1025' is not DOMAIN=PORT"),
         (["up", "--port", "jaku.com=65536"], "--port: 'jaku.com=65536'"),
         (["up", "--port", "jaku.com=-1"], "--port: 'jaku.com=-1'"),
-        (["up", "--unreachable", "bounce"], "--unreachable"),
+        (["up", "--unreachable", "vanish"], "--unreachable"),
         (["send", "--server", "localhost"], "--server: 'localhost' is not HOST:PORT"),
         (["send", "--server", "."], "--server: '.' is not HOST:PORT"),
         (["send", "--server", "mail.example.org:25"], "--server: 'mail.example.org' is not on this machine"),
