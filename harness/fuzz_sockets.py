@@ -73,20 +73,17 @@ class SocketTrial:
             self._play(script)
 
     def _play(self, script: Script) -> None:
-        before = background.run(self._tasks()), _sockets()
+        before = background.run(self._open())
         try:
             _Client(self._server.port, self._house, self._context).play(script)
         finally:
-            ended = background.run(self._ended())
+            left = background.run(self._left(before))
         self._watch.look()
-        if not ended:
-            raise Finding(f"the client is gone, and there are still {self._house.sessions}")
+        if left:
+            raise Finding(f"the client is gone, and there is still {left}")
         self._honest()
-        if not background.run(self._ended()):
-            raise Finding("an honest client's session does not end")
-        left = background.run(self._tasks()), _sockets()
-        if left != before:
-            raise Finding(f"tasks or sockets are left: {left}, before {before}")
+        if left := background.run(self._left(before)):
+            raise Finding(f"of an honest client there is still {left}")
         self._played += 1
         if self._played % FORGET == 0:
             with self._network.fresh():
@@ -107,18 +104,19 @@ class SocketTrial:
         if said.code != 250:
             raise Finding(f"an honest client is told {said}")
 
-    async def _ended(self) -> bool:
-        """Wait until no session is left."""
+    async def _left(self, before: tuple[int, int]) -> str:
+        """Wait until no session, task or socket is left; what is, when that takes too long."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
-                while self._house.sessions or self._house.peers:  # noqa: ASYNC110 - there is no event for it
+                # No event tells of it.
+                while self._house.sessions or self._house.peers or await self._open() != before:  # noqa: ASYNC110
                     await asyncio.sleep(0.0005)
-                return True
-        return False
+                return ""
+        return f"{self._house.sessions}, {self._house.peers}, {asyncio.all_tasks()}, before {before}"
 
-    async def _tasks(self) -> int:
-        await asyncio.sleep(0)  # what a session leaves to the loop's next turn
-        return len(asyncio.all_tasks())
+    async def _open(self) -> tuple[int, int]:
+        """How many tasks there are, and how many sockets."""
+        return len(asyncio.all_tasks()), _sockets()
 
 
 def _sockets() -> int:

@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+import smtp_pair
+
+ROOT = Path(smtp_pair.__path__[0]).parent
 CONFIG = """
 [[domain]]
 name = "jaku.com"
@@ -38,7 +41,7 @@ def up(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "PYTHONUTF8": "1"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"},
     ) as process:
         patience = threading.Timer(30, process.kill)
         patience.start()

@@ -144,10 +144,9 @@ def test_a_wrong_outcome_is_found(jaku: Domain, deathstar: Domain, problem: str,
     """Each of the three outcomes is looked at; the recipient is named, with what was said."""
     with Pair(jaku, deathstar, directory=tmp_path) as pair:
         run = demo.run(pair, patience=0)
-    (found,) = run.problems
+    found = run.problems[0]  # others may follow from it, as a notification that nobody sent here
     assert found.startswith(problem)
-    texts = [line.text for line in demo.report(run)]
-    assert texts[-1] == f"wrong: {found}"
+    assert f"wrong: {found}" in [line.text for line in demo.report(run)]
 
 
 def spoil(pair: Pair, act: Callable[[Path], object]) -> None:
