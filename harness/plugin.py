@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-pytest.register_assert_rewrite("harness.evidence", "harness.notifications", "harness.sending")
+pytest.register_assert_rewrite("harness.durable_house", "harness.evidence", "harness.notifications", "harness.sending")
 
 from harness.behaviours import BEHAVIOURS, Behaviour, Wire  # noqa: E402
 from harness.destinations import PLAIN, Destination, crowd  # noqa: E402

@@ -178,12 +178,14 @@ class Keeper:
             self._gone(entry)
 
     async def _write(self, entries: Sequence[Entry], change: Change) -> None:
+        written: list[Entry] = []
         try:
             for entry in entries:
                 await self._files.write(entry)
+                written.append(entry)
             await self._ledger.write(change)
         except BaseException:
-            for entry in entries:
+            for entry in written:
                 self._files.remove(entry.id)
             raise
         for entry in entries:
