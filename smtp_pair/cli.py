@@ -130,7 +130,7 @@ def _up_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--unreachable",
         choices=("refuse", "bounce", "ignore"),
-        help="a recipient that no route leads to: refuse it with 550, take the mail and tell its sender, or only record it",
+        help="a recipient that no route leads to: refuse it with 550, take the mail and tell its sender, or record it",
     )
     add(
         "--ready-file",

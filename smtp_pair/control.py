@@ -1,6 +1,8 @@
 """Words between a running server and ``smtp-pair queue``: a socket that only this user can reach.
 
-    {"do": "list"} -> {"waiting": [...]}      {"do": "retry", "mail": ""} -> {"count": 3}      {"do": "drop", "mail": ID}
+    {"do": "list"}                 ->  {"waiting": [...]}
+    {"do": "retry", "mail": ""}    ->  {"count": 3}
+    {"do": "drop", "mail": ID}     ->  {"dropped": true}
 
 One line of JSON each way. The socket lies in a folder of its own, for a path of the server's may be longer than a
 socket's may be; ``spool/control`` says where. Only for servers whose mail outlives them, and not on Windows.

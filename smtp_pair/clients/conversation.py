@@ -160,8 +160,8 @@ def _lost(client: Conversation, error: smtplib.SMTPServerDisconnected, where: st
 class Conversation(smtplib.SMTP):
     """smtplib's client, which shows what it says and hears, and remembers what smtplib forgets.
 
-    `answers` has the reply for each recipient: smtplib drops them when the data is refused. `sent` tells that the end of
-    the mail is on its way: from then on it may arrive, whatever happens to the connection.
+    `answers` has the reply for each recipient: smtplib drops them when the data is refused. `sent` tells that the end
+    of the mail is on its way: from then on it may arrive, whatever happens to the connection.
     """
 
     def __init__(self, show: Show, progress: TextIO, timeout: float) -> None:

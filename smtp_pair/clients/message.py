@@ -1,8 +1,8 @@
 """A draft, and the mail that is made of it.
 
 The mail is put together here and not with ``email``, for two reasons. A title or a name must arrive as it was typed,
-and ``email`` loses spaces beside words that it encodes. And a big attachment should be encoded once, not folded, joined and
-searched for boundaries. What is made here is read back with ``email`` in the tests.
+and ``email`` loses spaces beside words that it encodes. And a big attachment should be encoded once, not folded, joined
+and searched for boundaries. What is made here is read back with ``email`` in the tests.
 
 Values are checked when they are made: what a header or a command cannot carry is refused with the reason.
 """
