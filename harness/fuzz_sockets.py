@@ -109,10 +109,13 @@ class SocketTrial:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 # No event tells of it.
-                while self._house.sessions or self._house.peers or await self._open() != before:  # noqa: ASYNC110
+                while self._house.sessions or self._house.peers or await self._more(before):  # noqa: ASYNC110
                     await asyncio.sleep(0.0005)
                 return ""
         return f"{self._house.sessions}, {self._house.peers}, {asyncio.all_tasks()}, before {before}"
+
+    async def _more(self, before: tuple[int, int]) -> bool:
+        return any(now > then for now, then in zip(await self._open(), before, strict=True))
 
     async def _open(self) -> tuple[int, int]:
         """How many tasks there are, and how many sockets."""
