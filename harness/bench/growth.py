@@ -13,8 +13,8 @@ from pathlib import Path
 from harness.bench.case import OURS, AtMost, Beats, Case, Competitors, Measure, Setting
 from harness.bench.load import many
 from harness.bench.processes import Own, own
+from smtp_pair.entry import Answer
 from smtp_pair.mail import reply
-from smtp_pair.mail.reply import Reply
 
 _PROJECT = Path(__file__).parent.parent.parent
 _IDLE = """
@@ -88,32 +88,42 @@ def _queue(setting: Setting) -> Competitors:
     return {OURS: lambda: 1 / short.put_off(more) * long.put_off(more)}
 
 
+class _Ids:
+    def new(self, moment: float) -> str:
+        raise AssertionError("nobody is notified here")
+
+
 class _Queue:
     """A spool whose next hop is never ready."""
 
     def __init__(self, folder: Path, waiting: int) -> None:
         from smtp_pair.clock import SystemClock
         from smtp_pair.config import Retry
+        from smtp_pair.notifier import Notifier
         from smtp_pair.routes import NextHop
         from smtp_pair.spool import Spool
 
         self._loop = asyncio.new_event_loop()
         self._count = 0
+        retry, clock = Retry(first=86_400.0, most=86_400.0), SystemClock()
         hop = NextHop("127.0.0.1", 1)
         self._spool = Spool(
             folder,
-            Retry(first=86_400.0, most=86_400.0),
-            SystemClock(),
+            retry,
+            clock,
             durable=False,
             route=lambda address: hop,
             attempt=self._attempt,
             report=lambda outcome: None,
+            notifier=Notifier("smtp.jaku.com", retry, clock, _Ids()),
+            announce=lambda notification: None,
+            random=lambda: 0.5,
         )
         while self._count < waiting:
             self.put_off(min(1000, waiting - self._count))
 
-    async def _attempt(self, *_: object) -> list[Reply]:
-        return [reply.OUR_FAULT]
+    async def _attempt(self, *_: object) -> list[Answer]:
+        return [Answer(reply.OUR_FAULT)]
 
     def put_off(self, count: int) -> float:
         """Seconds that so many more mails take."""
@@ -122,16 +132,16 @@ class _Queue:
         return time.process_time() - began
 
     async def _put_off(self, count: int) -> None:
+        from smtp_pair.entry import Entry, Row
         from smtp_pair.mail.address import Address
         from smtp_pair.mail.envelope import Recipient
-        from smtp_pair.spool import Entry, Row
 
         recipient = Recipient(Address("vader", "deathstar.com"))
         for _ in range(count):
             self._count += 1
             sender = Address("obiwan", "jaku.com")
             entry = Entry(f"m{self._count}", sender, {}, time.time(), [Row(recipient)], b"Subject: x\r\n\r\nx\r\n")
-            self._spool.commit(entry)
+            await self._spool.commit(entry)
             self._spool.release(entry)
             await self._spool.settled()
 
