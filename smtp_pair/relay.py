@@ -32,7 +32,7 @@ class Relay:
 
     async def attempt(self, hop: NextHop, envelope: Envelope, content: Content) -> Sequence[Reply]:
         """Send the mail to the hop, once. The replies are in the order of the envelope's recipients. The content is
-        read when there is room for it. Raises OSError when it can't be."""
+        read when there is a connection for it. Raises OSError when it can't be."""
         lane = self._hops.setdefault(hop, _Hop())
         failures = lane.failures
         async with lane.room:
@@ -41,7 +41,7 @@ class Relay:
                 # that stand there, or a hop that never answers would hold each of them up in turn.
                 return [lane.failure] * len(envelope.forward_paths)
             try:
-                return await self._send(hop, lane, envelope, await content())
+                return await self._send(hop, lane, envelope, content)
             except DeliveryError as error:
                 return [error.reply] * len(envelope.forward_paths)
 
@@ -50,7 +50,7 @@ class Relay:
         lane = self._hops.get(hop)
         return lane is not None and lane.offers_dsn
 
-    async def _send(self, hop: NextHop, lane: _Hop, envelope: Envelope, content: bytes) -> Sequence[Reply]:
+    async def _send(self, hop: NextHop, lane: _Hop, envelope: Envelope, content: Content) -> Sequence[Reply]:
         client = lane.take()
         if client is not None:
             # A kept connection may have been closed by the other side while it was idle: that says nothing about the
@@ -71,9 +71,9 @@ class Relay:
         lane.offers_dsn = "DSN" in client.offers
         return await self._over(client, lane, envelope, content)
 
-    async def _over(self, client: SmtpClient, lane: _Hop, envelope: Envelope, content: bytes) -> Sequence[Reply]:
+    async def _over(self, client: SmtpClient, lane: _Hop, envelope: Envelope, content: Content) -> Sequence[Reply]:
         try:
-            replies = await client.send(envelope, content)
+            replies = await client.send(envelope, await content())
         except BaseException:
             client.abort()
             raise
