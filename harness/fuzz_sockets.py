@@ -154,7 +154,7 @@ class _Client:
         try:
             if not self._handshake:
                 self._compare()
-            for action, following in pairwise((*script, "hang up")):
+            for action, following in pairwise((*script, "half close", "hang up")):
                 if not self._do(action, following):
                     return
         except OSError as error:

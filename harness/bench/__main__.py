@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json is not None:
         options.json.write_text(table.as_json(results, machine), "utf-8")
     if options.write_docs:
-        report.write(results, machine)
+        with setting(options.peers) as here:
+            report.write(results, machine, draw=lambda: report.plots(here))
     return 0
 
 
@@ -77,7 +78,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="rounds that count; each case has its own number")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
     parser.add_argument("--read", type=Path, metavar="FILE", help="measure nothing, take the figures of an earlier run")
-    parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md")
+    parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md and its plots")
     parser.add_argument("--gate", action="store_true", help="only the alarm for CI: exit code 1 where it is too slow")
     parser.add_argument(
         "--peers", type=Path, default=_PEERS, metavar="DIR", help="where install_peers.sh has put them: %(default)s"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -136,9 +135,8 @@ def _peak(setting: Setting, *, whole_process: bool = False) -> Competitors:
 
     found: dict[str, Measure | Missing] = {}
     for name, engine in ((OURS, "pair"), ("aiosmtpd no-op", "aiosmtpd"), ("smtpdfix", "smtpdfix")):
-        with suppress(FileNotFoundError):
-            server = Missing("left out") if setting.alone and name != OURS else own(setting, engine)
-            found[name] = measure_of(server) if isinstance(server, Own) else Missing("pip install smtpdfix")
+        server = Missing("left out") if setting.alone and name != OURS else own(setting, engine)
+        found[name] = server if isinstance(server, Missing) else measure_of(server)
     return found
 
 

@@ -235,6 +235,8 @@ ENGINES: dict[str, Start] = {
     "session on uvloop": session_on_uvloop,
     "pair": _network(),
     "another pair": _network(),
+    "pair of many mails": _network(),
+    "hundred domains": _network(more=98),
     "durable pair": _network("durable"),
     "thousand domains": _network(more=998),
     "aiosmtpd": lambda seen, folder, stack: [controller(Handler(seen), stack)],

@@ -25,7 +25,8 @@ def _servers(setting: Setting) -> dict[str, Own | Missing]:
     for name, server in servers.items():
         if isinstance(server, Own):
             for mail in (small_mail(), b"Subject: x\r\n\r\n.\r\n..\r\n"):
-                _seconds(server, server.ports[0], mail)
+                with Client(server.ports[0]) as client:
+                    _seconds(server, mail, client)
                 _check(name, server, mail)
     return servers
 
@@ -35,10 +36,9 @@ def _check(name: str, server: Own, mail: bytes) -> None:
         raise AssertionError(f"{name}: the mail that arrived is not the one that was sent")
 
 
-def _seconds(server: Own, port: int, mail: bytes, client: Client | None = None) -> float:
+def _seconds(server: Own, mail: bytes, client: Client) -> float:
     """From the first octet of the content until the second server has the mail."""
     count = int(server.ask("count"))
-    client = client or Client(port)
     client.begin(ONWARD)
     began = time.perf_counter_ns()
     client.ask(stuffed(mail) + b".\r\n", b"2")
@@ -54,7 +54,7 @@ def _latency(setting: Setting) -> Competitors:
 
     def median(server: Own, way: int) -> float:
         with Client(server.ports[way]) as client:
-            return statistics.median(_seconds(server, server.ports[way], mail, client) for _ in range(times)) * 1000
+            return statistics.median(_seconds(server, mail, client) for _ in range(times)) * 1000
 
     def added(server: Own) -> float:
         server.ask("forget")
@@ -99,7 +99,7 @@ def _big(setting: Setting) -> Competitors:
 
         def measure() -> float:
             server.ask("forget")
-            took = _seconds(server, server.ports[0], mail, client)
+            took = _seconds(server, mail, client)
             _check(name, server, mail)
             return len(mail) / took / 1e6
 

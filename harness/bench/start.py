@@ -200,25 +200,28 @@ def _dns(setting: Setting) -> Competitors:
     from smtp_pair.network import Pair
 
     pair = setting.stack.enter_context(Pair(directory=setting.folder / "ours"))
+    found: dict[str, Measure | Missing] = {OURS: _added_by_dns(pair.jaku.port)}
+    if setting.alone:
+        return found
     running = Controller(Handler(Seen()), hostname=HOST, port=free_port())  # no name of its own: by default
     running.start()
     setting.stack.callback(running.stop)
+    return found | {"Controller": _added_by_dns(running.port)}
 
-    def added(port: int) -> Measure:
-        def session() -> None:
-            with Client(port) as client:
-                client.send(b"Subject: x\r\n\r\nx\r\n")
 
-        measure = _timed(session, 1000)
+def _added_by_dns(port: int) -> Measure:
+    def session() -> None:
+        with Client(port) as client:
+            client.send(b"Subject: x\r\n\r\nx\r\n")
 
-        def difference() -> float:
-            usual = measure()
-            with _silent_dns():
-                return max(0.0, measure() - usual)
+    measure = _timed(session, 1000)
 
-        return difference
+    def added() -> float:
+        usual = measure()
+        with _silent_dns():
+            return max(0.0, measure() - usual)
 
-    return {OURS: added(pair.jaku.port), "Controller": added(running.port)}
+    return added
 
 
 def _thousand(setting: Setting) -> Competitors:
