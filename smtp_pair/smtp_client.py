@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 
 from smtp_pair import content as wire
 from smtp_pair import tls
+from smtp_pair.config import is_loopback
 from smtp_pair.mail import reply
 from smtp_pair.mail.envelope import Envelope, Recipient
 from smtp_pair.mail.errors import DeliveryError
@@ -202,6 +203,9 @@ class SmtpClient:
     async def _authenticate(self) -> None:
         if "PLAIN" not in self.offers.get("AUTH", "").upper().split():
             raise DeliveryError(reply.no_auth(str(self._hop)))
+        if self._writer.get_extra_info("sslcontext") is None and not is_loopback(self._hop.host):
+            # Whoever strips STARTTLS from the offer on the way would be told the password.
+            raise DeliveryError(reply.tls_failed(str(self._hop), "and no password without it"))
         proof = base64.b64encode(f"\0{self._hop.user}\0{self._hop.password}".encode())
         answer = await self._ask(b"AUTH PLAIN %b\r\n" % proof)
         if not answer.accepted:

@@ -122,14 +122,15 @@ def _peak(setting: Setting, *, whole_process: bool = False) -> Competitors:
     on_wire = stuffed(mail) + b".\r\n"
 
     def measure_of(server: Own) -> Measure:
+        idle = server.ask("memory")["VmRSS"]
+
         def measure() -> float:
             server.ask("forget")
-            before = server.ask("memory")["VmRSS"]
             with Client(server.port) as client:
                 client.begin()
                 client.ask(on_wire, b"2")
             peak = float(server.ask("memory")["VmHWM"])
-            return peak / MIB if whole_process else (peak - before) / len(mail)
+            return peak / MIB if whole_process else (peak - idle) / len(mail)
 
         return measure
 

@@ -215,6 +215,19 @@ def test_a_password_that_is_not_taken(
     assert not [line for line in hop.connections[0].secret if line.startswith(b"MAIL")]
 
 
+def test_no_password_in_the_clear_beyond_this_machine(
+    mail_network: MailNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hop elsewhere is told none where TLS did not come about, for somebody on the way may have taken STARTTLS out of
+    the offer: put off with 4.7.5. (No hop elsewhere can be had here: this machine is made to look like one.)"""
+    monkeypatch.setattr("smtp_pair.smtp_client.is_loopback", lambda host: False)
+    with TlsHop(context("127.0.0.1"), "AUTH PLAIN") as hop:
+        route: RouteTo = {"hop": hop.address, "tls": "off", "user": "relay", "password": "the f0rce"}
+        _, fact = sent(mail_network, route)
+    assert (fact.event, fact.data["reply"][:9]) == ("deferred", "451 4.7.5")
+    assert not [line for line in hop.connections[0].clear if line.startswith(b"AUTH")]
+
+
 # -- in a file ---------------------------------------------------------------------------------------------------------
 
 CONFIG = """
