@@ -19,6 +19,8 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, TypeVar
@@ -78,19 +80,16 @@ class Network:
     ) -> None:
         if not domains:
             raise ConfigError("a network needs a domain")
-        configs = [Domain(domain) if isinstance(domain, str) else domain for domain in domains]
+        # Under a manual clock nobody waits for real, so it may as well be as patient as a real server.
+        patience = retry or (PATIENT_RETRY if clock == "manual" else QUICK_RETRY)
+        configs = [_told(domain, durability, patience) for domain in domains]
         check_together(configs)
         for config in configs:
             if config.tls != "off":
                 tls.server_context(config.hostname, config.name)  # says now what would be missing at the start
         if clock not in ("system", "manual"):
             raise ConfigError(f"clock: {clock!r} is none of system, manual")
-        # Under a manual clock nobody waits for real, so it may as well be as patient as a real server.
-        patience = retry or (PATIENT_RETRY if clock == "manual" else QUICK_RETRY)
-        self._configs = [
-            replace(config, durability=config.durability or durability, retry=config.retry or patience)
-            for config in configs
-        ]
+        self._configs = configs
         self._routes = dict(_route(domain, to, allow_remote) for domain, to in (routes or {}).items())
         for config in configs:
             if not is_loopback(host) and config.auth is None:
@@ -291,9 +290,10 @@ class Network:
             self._temporary = True
             made = [self._directory]
         else:
-            made = [folder for folder in (self._directory, *self._directory.parents) if not folder.exists()]
+            made = list(takewhile(lambda folder: not folder.exists(), (self._directory, *self._directory.parents)))
         try:
-            self._directory.mkdir(0o700 if self._temporary else 0o777, parents=True, exist_ok=True)
+            if not self._directory.is_dir():
+                self._directory.mkdir(0o700 if self._temporary else 0o777, parents=True, exist_ok=True)
         except OSError as error:
             raise StartError(error.errno, f"{self._directory}: no folder for mail: {error.strerror}") from None
         if not os.access(self._directory, os.W_OK | os.X_OK):
@@ -303,9 +303,27 @@ class Network:
         return made
 
 
+@lru_cache(maxsize=256)
+def _plain(name: str, durability: Durability, retry: Retry) -> Domain:
+    """A domain of which nothing is said but its name: tests start the same ones again and again, and checking every
+    setting takes as long as binding the port."""
+    return Domain(name, durability=durability, retry=retry)
+
+
+def _told(domain: Domain | str, durability: Durability, retry: Retry) -> Domain:
+    """The domain, with what its network says where it says nothing itself."""
+    if isinstance(domain, str):
+        return _plain(domain, durability, retry)
+    return replace(domain, durability=domain.durability or durability, retry=domain.retry or retry)
+
+
 def _remove(folder: Path, process: int) -> None:
     """Remove a temporary folder; not in a forked child, at whose end its parent still needs it."""
-    if os.getpid() == process:
+    if os.getpid() != process:
+        return
+    try:
+        folder.rmdir()  # most were never used
+    except OSError:
         shutil.rmtree(folder, ignore_errors=True)
 
 

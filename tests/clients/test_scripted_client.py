@@ -50,7 +50,9 @@ def test_the_conversation_is_shown_as_smtplib_prints_it(mail_pair: Pair) -> None
     lines: list[str] = []
     send(ScriptedMail(), mail_pair.jaku.host, mail_pair.jaku.port, show=lines.append)
     assert r"send: 'ehlo [127.0.0.1]\r\n'" in lines
-    assert r"send: 'rcpt TO:<vader@deathstar.com>\r\n'" in lines
+    assert r"send: 'rcpt to:<vader@deathstar.com>\r\n'" in [
+        line.replace("TO", "to") for line in lines
+    ]  # as 3.13 has it
     assert any(line.startswith("reply: b'250-") for line in lines)
     assert any(line.startswith("reply: retcode (250); Msg: b'") for line in lines)
     assert any(line.startswith("data: (354, b'") for line in lines)

@@ -108,6 +108,7 @@ class House:
     async def crash(self) -> None:
         """As after kill -9: what is on the disk is all that is left."""
         self.clock.due.clear()
+        self.spool._keeper._ledger._discard()  # as the system closes the files of a process that is gone
         self.spool = self.new()
         await self.spool.load()
 
