@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,9 +108,13 @@ class House:
     async def crash(self) -> None:
         """As after kill -9: what is on the disk is all that is left."""
         self.clock.due.clear()
-        self.spool._keeper._ledger._discard()  # as the system closes the files of a process that is gone
+        self.let_go()
         self.spool = self.new()
         await self.spool.load()
+
+    def let_go(self) -> None:
+        """As the system closes the files of a process that is gone."""
+        self.spool._keeper._ledger._discard()
 
     def entry(self, *recipients: Address, mail_id: str = "17-a-1", sender: Address = LUKE) -> Entry:
         rows = [Row(Recipient(address)) for address in recipients]
@@ -137,13 +141,17 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path, clock: ManualClock) -> House:
-    return House(tmp_path, clock)
+def house(tmp_path: Path, clock: ManualClock) -> Iterator[House]:
+    house = House(tmp_path, clock)
+    yield house
+    house.let_go()
 
 
 @pytest.fixture
-def durable(tmp_path: Path, clock: ManualClock) -> House:
-    return House(tmp_path, clock, durable=True)
+def durable(tmp_path: Path, clock: ManualClock) -> Iterator[House]:
+    house = House(tmp_path, clock, durable=True)
+    yield house
+    house.let_go()
 
 
 async def test_a_mail_that_is_taken_leaves_nothing(house: House) -> None:
@@ -317,6 +325,7 @@ async def test_what_waits_survives_a_stop(tmp_path: Path, clock: ManualClock, fa
     assert house.hops.attempts[-1] == (DEATHSTAR, ["tarkin@deathstar.com"], CONTENT)
     assert house.outcomes[-1][0] == "forwarded"
     assert house.mails == []
+    house.let_go()
 
 
 async def test_a_stop_in_the_middle_of_an_attempt_loses_nothing(house: House) -> None:
