@@ -172,6 +172,10 @@ class Config:
 
     domains: tuple[Domain, ...]
     routes: Mapping[str, Destination] = field(default_factory=dict)
+    dns: str = ""
+    """HOST:PORT of the name server that knows the way to all other domains; "": nobody does."""
+    allow_remote: bool = False
+    """Whether mail may leave this machine."""
 
 
 THE_PAIR = (Domain("jaku.com", port=1025), Domain("deathstar.com", port=1030))

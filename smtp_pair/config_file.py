@@ -11,7 +11,7 @@ from typing import Any
 from smtp_pair import checks, config
 from smtp_pair.config import Config, Domain
 from smtp_pair.mail.errors import ConfigError
-from smtp_pair.routes import Destination
+from smtp_pair.routes import Destination, NextHop
 
 _AT_LINE = re.compile(r" \(at line ([0-9]+), column [0-9]+\)$")
 
@@ -44,12 +44,24 @@ class _Document:
 
     def config(self, document: dict[str, Any]) -> Config:
         for key in document:
-            if key not in ("domain", "routes", "allow_remote"):
-                raise self._error("", f"{key}: unknown; known are [[domain]], [routes] and allow_remote", [key])
+            if key not in ("domain", "routes", "dns", "allow_remote"):
+                raise self._error("", f"{key}: unknown; known are [[domain]], [routes], dns and allow_remote", [key])
         allow_remote = document.get("allow_remote", False)
         if not isinstance(allow_remote, bool):
             raise self._error("", f"allow_remote: {allow_remote!r} is neither true nor false", ["allow_remote"])
-        return Config(self._domains(document.get("domain")), self._routes(document.get("routes", {}), allow_remote))
+        domains = self._domains(document.get("domain"))
+        routes = self._routes(document.get("routes", {}), allow_remote)
+        return Config(domains, routes, self._dns(document.get("dns", ""), allow_remote), allow_remote)
+
+    def _dns(self, server: object, allow_remote: bool) -> str:
+        if not isinstance(server, str):
+            raise self._error("", f"dns: {server!r} is not HOST:PORT", ["dns"])
+        try:
+            if server and not isinstance(config.destination(server, allow_remote=allow_remote), NextHop):
+                raise ConfigError(f"{server!r} is not HOST:PORT")
+        except ConfigError as error:
+            raise self._error("", f"dns: {error}", ["dns"]) from None
+        return server
 
     def _domains(self, tables: object) -> tuple[Domain, ...]:
         if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):

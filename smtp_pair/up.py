@@ -64,7 +64,8 @@ def run(settings: Settings) -> int:
         host=settings.host,
         durability="durable",
         retry=PATIENT_RETRY,
-        allow_remote=True,  # the configuration has refused what it does not allow
+        dns=config.dns or False,
+        allow_remote=config.allow_remote,
     )
     network.subscribe(events.put)
     with _started(network, settings), _logged_to(events):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from harness.processes import servers
 from smtp_pair import Network
+from smtp_pair.clients.quick import send
 from smtp_pair.mail.errors import ConfigError
 
 SENDER = "me@a.test"
@@ -148,3 +151,18 @@ def test_rubbish_does_not_stop_the_name_server(network: Network) -> None:
     assert network.dns.answer_or_none(b"\x00" * 12) is None
     network["a.test"].send("ann@b.test", subject="Still there")
     assert network["b.test"].wait_for(subject="Still there").hops == ["smtp.a.test", "smtp.b.test"]
+
+
+def test_up_asks_the_name_server_of_its_configuration(tmp_path: Path) -> None:
+    """`dns` in the file: a domain that is not there bounces; nothing beyond this machine is connected to."""
+    pytest.importorskip("dns", reason="dnspython is not installed: no names are looked up")
+    with Network("b.test", dns=True) as far, servers(tmp_path) as start:
+        far.dns.add("real.test", "A", "192.0.2.1")
+        config = tmp_path / "servers.toml"
+        config.write_text(f'dns = "{far.dns.host}:{far.dns.port}"\n[[domain]]\nname = "a.test"\nport = 0\n')
+        running = start("--config", config, "--data", tmp_path / "data")
+        host, _, port = running.servers["a.test"].rpartition(":")
+        for recipient, said in (("ann@nowhere.test", "550 5.1.2"), ("ann@real.test", "550 5.7.1")):
+            send(host, int(port), recipient, subject="", body="", attachments={}, sender=SENDER)
+            assert said in running.expect("failed ")
+        assert running.stop() == 0

@@ -65,6 +65,14 @@ def test_mail_beyond_this_machine_is_asked_for(tmp_path: Path) -> None:
     assert loaded(tmp_path, f"allow_remote = true\n{text}").routes == {"b.test": NextHop("mx.example.org", 25)}
 
 
+def test_a_name_server(tmp_path: Path) -> None:
+    """`dns` names the server that knows the way to all other domains; one elsewhere wants the same permission."""
+    text = '[[domain]]\nname = "a.test"\n'
+    assert loaded(tmp_path, text).dns == ""
+    assert loaded(tmp_path, f'dns = "127.0.0.1:5353"\n{text}').dns == "127.0.0.1:5353"
+    assert loaded(tmp_path, f'dns = "192.0.2.1:53"\nallow_remote = true\n{text}').allow_remote
+
+
 WRONG = [
     # line, what is said, the file
     (None, "domain: there is no", ""),
@@ -97,6 +105,10 @@ WRONG = [
     (1, "servers: unknown; known are", "servers = 1\n[[domain]]\nname = 'a.test'"),
     (3, "server: unknown; known are", "[[domain]]\nname = 'a.test'\n[server]\nname = 'x'"),
     (1, "allow_remote: 'yes' is neither", "allow_remote = 'yes'\n[[domain]]\nname = 'a.test'"),
+    (1, "dns: 7 is not HOST:PORT", "dns = 7\n[[domain]]\nname = 'a.test'"),
+    (1, "dns: 'x' is not HOST:PORT", "dns = 'x'\n[[domain]]\nname = 'a.test'"),
+    (1, "dns: '.' is not HOST:PORT", "dns = '.'\n[[domain]]\nname = 'a.test'"),
+    (1, "dns: '192.0.2.1' is not on this machine", "dns = '192.0.2.1:53'\n[[domain]]\nname = 'a.test'"),
     (1, "routes: is not a table", "routes = 7\n[[domain]]\nname = 'a.test'"),
     (4, "routes.b.test: 'x' is not HOST:PORT", "[[domain]]\nname = 'a.test'\n[routes]\n'b.test' = 'x'"),
     (4, "routes.b: ", "[[domain]]\nname = 'a.test'\n[routes]\nb.test = '127.0.0.1:1'"),
