@@ -17,7 +17,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +27,7 @@ from harness.bench.serve import Seen
 HOST = "127.0.0.1"
 SIZE = 32 << 20
 """The largest mail: what all of them allow unless told otherwise."""
+_TRIES = 20
 
 Start = Callable[[Seen, Path, ExitStack], list[int]]
 
@@ -202,17 +203,21 @@ def controller(handler: object, stack: ExitStack) -> int:
     """A running Controller of aiosmtpd's; gives its port."""
     from aiosmtpd.controller import Controller
 
-    running = Controller(
-        handler, hostname=HOST, port=free_port(), server_hostname="smtp.bench.test", data_size_limit=SIZE
-    )
-    running.start()
-    stack.callback(running.stop)
-    return int(running.port)
+    for _ in range(_TRIES):
+        port = free_port()
+        running = Controller(handler, hostname=HOST, port=port, server_hostname="smtp.bench.test", data_size_limit=SIZE)
+        with suppress(OSError):  # somebody else was faster
+            running.start()
+            stack.callback(running.stop)
+            return port
+    raise RuntimeError("no Controller starts")
 
 
 def _forwarding(forwarder: Callable[[Seen, int], Handler]) -> Start:
+    """Two servers; the second one stores its mails, as ours does."""
+
     def start(seen: Seen, folder: Path, stack: ExitStack) -> list[int]:
-        second = controller(Handler(seen), stack)
+        second = controller(FileHandler(seen, folder), stack)
         return [controller(forwarder(seen, second), stack), second]
 
     return start

@@ -83,7 +83,6 @@ def _connections(setting: Setting) -> Competitors:
         (OURS, partial(own, setting, "session")),
         ("aiosmtpd no-op", partial(own, setting, "aiosmtpd")),
         ("smtpdfix", partial(own, setting, "smtpdfix")),
-        ("node smtp-server", partial(node_smtp_server, setting)),
         ("smtp-sink", partial(smtp_sink, setting)),
     ]
     return _beside(setting, servers, 4, kept=False)
