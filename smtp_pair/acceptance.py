@@ -137,11 +137,11 @@ class Acceptance:
             incoming = self._sort(envelope, content, origin)
             if incoming.only_for_full_mailboxes:
                 return Receipt(reply.mailbox_full(incoming.onward[0][0].address), _nothing)
+            if self._quota is not None:
+                self._quota.reserve(incoming.mailboxes, incoming.octets)
         except Exception as error:
             log.exception("%s could not take a mail", self._hostname)
             return _refusal(error)
-        if self._quota is not None:
-            self._quota.reserve(incoming.mailboxes, incoming.octets)
         if self._durable or len(content) > BIG:
             task = asyncio.get_running_loop().create_task(self._accept_by_and_by(incoming))
             self._under_way.add(task)

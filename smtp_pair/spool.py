@@ -223,11 +223,15 @@ class Spool:
         task.add_done_callback(self._tasks.discard)
 
     async def _try(self, entry: Entry, route: Route) -> None:
-        rows = [row for row in entry.waiting if self._route_of(row) == route]
-        answers = await self._answers(entry, route, rows)
-        if answers is not None:
-            outcomes = [self._decide(entry, row, route, answer) for row, answer in zip(rows, answers, strict=True)]
-            await self._conclude(entry, route, outcomes)
+        try:
+            rows = [row for row in entry.waiting if self._route_of(row) == route]
+            answers = await self._answers(entry, route, rows) if rows else []  # none: what is known is yet to be saved
+            if answers is not None:
+                outcomes = [self._decide(entry, row, route, answer) for row, answer in zip(rows, answers, strict=True)]
+                await self._conclude(entry, route, outcomes)
+        except Exception:
+            log.exception("spool: attempt of %s: a fault of ours, it is tried again", entry.id)
+            self._later(entry, route, self._clock.now() + self._retry.delay(1))
 
     async def _answers(self, entry: Entry, route: Route, rows: Sequence[Row]) -> Sequence[Answer] | None:
         """What came of an attempt; None: the spool was closed meanwhile. Only the attempt itself is ever cut short, for

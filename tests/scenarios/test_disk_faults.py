@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.durable_house import KINDS, House, a_house, one_line
+from harness.durable_house import KINDS, SENDER, House, a_house, one_line
 from harness.processes import PATIENCE, ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are other disks there")
@@ -143,6 +143,20 @@ def test_something_else_in_its_place(house: House, caplog: pytest.LogCaptureFixt
     assert place.read_bytes() == b"mine"
     place.unlink()
     house.works(KINDS[kind])
+
+
+def test_what_was_stored_goes_with_the_rest(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """A mail for a mailbox and for another domain: where the second can't be queued the first one's copy goes too, for
+    the one reply is for both, and the client will send both again."""
+    database = house.server.directory / "spool" / "queue.sqlite"
+    database.mkdir(parents=True)
+    replies = house.server.send(list(KINDS.values()), sender=SENDER, attachments={"a.bin": b"x" * 999})
+    assert [reply.code for reply in replies.values()] == [451, 451]
+    one_line(caplog, "could not take a mail", "queue.sqlite")
+    assert house.mails == []
+    assert house.server.messages == [] and house.server.queue == []
+    database.rmdir()
+    house.works(KINDS["queue"])
 
 
 READ_ONLY = """

@@ -295,6 +295,40 @@ async def test_an_attempt_that_answers_for_too_few_is_a_fault_of_ours(house: Hou
     assert len(house.clock.due) == 1
 
 
+@pytest.mark.parametrize("name", ["_answers", "_decide"])
+async def test_a_fault_around_an_attempt_forgets_no_mail(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """Wherever it is, the mail is tried again: none waits without a time at which it is due."""
+
+    def fail(*_: object) -> object:
+        raise RuntimeError("ours")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(house.spool, name, fail)
+        await house.accept(VADER)
+    assert "attempt of 17-a-1: a fault of ours, it is tried again" in caplog.text
+    assert len(house.clock.due) == 1
+    await house.later(1)
+    assert house.outcomes[-1] == ("forwarded", "vader@deathstar.com", 250, "2.0.0")
+    assert house.spool.waiting == []
+
+
+async def test_a_fault_after_an_attempt_sends_nothing_twice(durable: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the next hop has taken is known: it is only written down by and by."""
+
+    async def fail(*_: object) -> None:
+        raise RuntimeError("ours")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(durable.spool, "_conclude", fail)
+        await durable.accept(VADER)
+    assert durable.mails == ["17-a-1"]
+    await durable.later(1)
+    assert durable.tried == [["vader@deathstar.com"]]
+    assert (durable.spool.waiting, durable.mails, durable.clock.due) == ([], [], [])
+
+
 async def test_whoever_is_told_may_fail(house: House) -> None:
     """A report that fails does not lose the retry."""
 

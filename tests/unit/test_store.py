@@ -49,6 +49,54 @@ def files(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
+@pytest.mark.parametrize("before", ["all", "one mailbox", "read", "half written", "cut", "attachments alone"])
+def test_delivered_again(tmp_path: Path, in_store: Store, before: str) -> None:
+    """Whatever an attempt before a crash had done of it, at the end each mailbox has the mail once, whole, where its
+    reader has put it, and the attachments are there."""
+    content = with_attachments(("plan.gif", GIF))
+    folder = tmp_path / "smtp.jaku.com"
+    name = "17-a-1.smtp.jaku.com"
+    in_store.deliver("17-a-1", TRACE, content, ["vader", "obiwan"])
+    expected = [path for path in files(folder) if "/obiwan/" not in path]
+    mail = folder / "maildir" / "obiwan" / "new" / name
+    where = "new/" + name
+    if before == "one mailbox":
+        mail.unlink()
+    elif before == "read":
+        where = f"cur/{name}:2,S"
+        mail.rename(mail.parent.parent / where)
+    elif before == "half written":
+        mail.rename(mail.parent.parent / "tmp" / name)
+        (mail.parent.parent / "tmp" / name).write_bytes(TRACE)
+    elif before == "cut":
+        mail.write_bytes(TRACE)
+        (folder / "attachments" / "17-a-1" / "1.gif").write_bytes(GIF[:10])
+    elif before == "attachments alone":
+        for path in folder.glob("maildir/*/new/*"):
+            path.unlink()
+    for _ in range(2):
+        stored = in_store.deliver("17-a-1", TRACE, content, ["vader", "obiwan"], again=True)
+        assert files(folder) == sorted([*expected, f"maildir/obiwan/{where}"])
+        assert (folder / "maildir" / "obiwan" / where).read_bytes() == TRACE + content
+        assert (folder / "maildir" / "vader" / "new" / name).read_bytes() == TRACE + content
+        assert [one.content for one in stored.attachments] == [GIF]
+
+
+def test_delivered_again_in_vain(tmp_path: Path, in_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attempt that fails takes back what it added, and nothing of what was there."""
+    content = with_attachments(("plan.gif", GIF))
+    in_store.deliver("17-a-1", TRACE, content, ["vader"])
+    before = files(tmp_path)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "rename", full)
+    with pytest.raises(OSError, match="No space"):
+        in_store.deliver("17-a-1", TRACE, content, ["vader", "obiwan"], again=True)
+    assert files(tmp_path) == before
+
+
 def test_where_a_mail_lies(tmp_path: Path, in_store: Store) -> None:
     """Raw in the Maildir of each mailbox, once, the trace on top; what it carries beside it, decoded, in order."""
     content = with_attachments(("plan.gif", GIF), ("plan.gif", b"GIF89a"))
