@@ -241,6 +241,7 @@ ENGINES: dict[str, Start] = {
     "pair": _network(),
     "another pair": _network(),
     "pair of many mails": _network(),
+    "pair among few": _network(),
     "hundred domains": _network(more=98),
     "durable pair": _network("durable"),
     "thousand domains": _network(more=998),

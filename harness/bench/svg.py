@@ -10,10 +10,10 @@ from harness.bench.table import number
 
 Points = Sequence[tuple[float, float]]
 
-WIDTH, HEIGHT = 720, 420
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 190, 40, 50
-_STROKES = ("#0b6e4f", "#c1440e", "#2f4b9b", "#8f2d8c", "#7a6a00", "#444444")
-_DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 2", "1 2")
+WIDTH, HEIGHT = 760, 420
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 230, 40, 50
+_STROKES = ("#0b6e4f", "#c1440e", "#2f4b9b", "#8f2d8c", "#7a6a00", "#444444", "#2a9d8f")
+_DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 2", "1 2", "12 2")
 
 
 def lines(
@@ -24,7 +24,7 @@ def lines(
     if not found:
         return _frame(title, across, up, [])
     x = _Axis(*_bounds([point[0] for point in found]), _LEFT, WIDTH - _RIGHT)
-    y = _Axis(*_bounds([point[1] for point in found]), HEIGHT - _BOTTOM, _TOP)
+    y = _Axis(*_marked_bounds([point[1] for point in found]), HEIGHT - _BOTTOM, _TOP)
     marks = [_mark(x.at(value), HEIGHT - _BOTTOM, name(value), upright=True) for value in _few(_values(series, 0))]
     marks += [_mark(_LEFT, y.at(value), number(value), upright=False) for value in _decades(y)]
     return _frame(title, across, up, [*marks, *_curves(series, x, y, steps=False)])
@@ -74,6 +74,13 @@ class _Linear:
 def _bounds(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
     return low / 1.1, high * 1.1
+
+
+def _marked_bounds(values: Sequence[float]) -> tuple[float, float]:
+    """The marks next to the values on both sides: however close these are, the axis has two."""
+    low, high = min(values), max(values)
+    marks = [step * 10.0**power for power in range(-12, 13) for step in (1, 2, 5)]
+    return max(mark for mark in marks if mark < low), min(mark for mark in marks if mark > high)
 
 
 def _values(series: Mapping[str, Points], which: int) -> list[float]:
