@@ -5,6 +5,7 @@ event      its data
 ========== ===========================================================================================================
 received   a mail was accepted: client, sender, recipients (address, outcome), title, text, size, date, attachments ...
 refused    a recipient or a mail was not: client, sender, recipient, reply
+delivered  it waited, and is in its mailbox here now: recipient, next_hop, reply, attempts
 forwarded  the next hop took it: recipient, next_hop, reply, attempts
 deferred   it did not, for now: recipient, next_hop, reply, attempts, again (when it is tried again)
 failed     it did not, for good: recipient, next_hop, reply, attempts

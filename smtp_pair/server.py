@@ -333,14 +333,6 @@ class _Running:
             own=(domain_key(config.name), domain_key(config.hostname)),
         )
         quota = Quota(directory, config.quota) if config.quota is not None else None
-        greylist = Greylist(config.greylist, server._clock.now) if config.greylist else None
-        policy = Policy(
-            config,
-            routes,
-            aliases,
-            has_room=quota.has_room if quota is not None else None,
-            knows=greylist.knows if greylist is not None else None,
-        )
         onward = Onward(
             config.hostname,
             self._relay,
@@ -376,7 +368,12 @@ class _Running:
         )
         tls = server_context(config.hostname, config.name) if config.tls != "off" else None
         self._house = House(
-            _rules(config), policy, self._acceptance.accept, self._refused, tls, implicit=config.tls == "implicit"
+            _rules(config),
+            _policy(config, routes, aliases, quota, server._clock),
+            self._acceptance.accept,
+            self._refused,
+            tls,
+            implicit=config.tls == "implicit",
         )
         # What outlives the server is what somebody may want to look after while it runs.
         self._control = Control(directory / "spool", self.spool) if server._durable else None
@@ -460,6 +457,17 @@ class _Running:
         except OSError:
             log.exception("%s could not write down: %s", self._hostname, fact)
         self._journal.tell(fact)
+
+
+def _policy(config: Domain, routes: Routes, aliases: Aliases, quota: Quota | None, clock: Clock) -> Policy:
+    """Who may enter, by the configuration; the quota and the greylist are asked only where there are any."""
+    return Policy(
+        config,
+        routes,
+        aliases,
+        has_room=quota.has_room if quota is not None else None,
+        knows=Greylist(config.greylist, clock.now).knows if config.greylist else None,
+    )
 
 
 def _rules(config: Domain) -> Rules:
