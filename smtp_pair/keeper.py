@@ -74,6 +74,8 @@ class Keeper:
 
     async def save(self, entry: Entry, notifications: Sequence[Entry] = ()) -> None:
         """Bring the disk up to what is known of a mail, the notifications with it: all of it, or nothing for now."""
+        if not (entry.waiting or entry.on_disk or notifications or entry.id in self._behind or entry.saving.locked()):
+            return  # in fast mode most are finished before the disk has heard of them
         try:
             await self._save(entry, notifications)
         except OSError as error:

@@ -43,7 +43,7 @@ from smtp_pair.dns_server import DnsServer
 from smtp_pair.journal import Listener
 from smtp_pair.mail.address import domain_key
 from smtp_pair.mail.errors import ConfigError, NotRunning, StartError
-from smtp_pair.routes import Destination, NextHop, TlsTowards
+from smtp_pair.routes import Destination, NextHop, Table, TlsTowards
 from smtp_pair.server import Server
 
 N = TypeVar("N", bound="Network")
@@ -182,7 +182,7 @@ class Network:
         resolver = self._resolver({server.hostname.lower(): hop for server, hop in hops.items()})
         # Where the network has a name server of its own, that one knows the way to its domains too, and may be made to
         # forget it.
-        table = self._routes if self._dns is not None else {**self._routes, **own}
+        table = Table(self._routes if self._dns is not None else {**self._routes, **own})
         if self._dns is not None:
             self._dns.introduce((server.domain, server.hostname) for server in servers.values())
             background.run(self._dns.open())

@@ -76,18 +76,27 @@ UNREACHABLE = Unreachable()
 _OWN_LITERALS = ("[127.0.0.1]", "[IPv6:::1]")
 
 
+class Table(dict[str, Destination]):
+    """The ways that all servers of a network know: they share it, for each copy of it would grow with their number."""
+
+    def __init__(self, ways: Mapping[str, Destination]) -> None:
+        super().__init__((domain_key(domain), hop) for domain, hop in ways.items())
+
+
 class Routes:
     """A routing table as one server sees it. Domains match in any case; U-labels match their A-labels."""
 
     def __init__(self, own: Iterable[str], table: Mapping[str, Destination], *, by_name: bool = False) -> None:
-        self._table: dict[str, Route] = {domain_key(domain): hop for domain, hop in table.items()}
+        self._table = table if isinstance(table, Table) else Table(table)
         self._by_name = by_name
         # A bare <postmaster> and a loopback literal are the server itself (RFC 5321 4.5.1, 4.1.3).
-        self._table.update(dict.fromkeys(map(domain_key, (*own, "", *_OWN_LITERALS)), LOCAL))
+        self._own = frozenset(map(domain_key, (*own, "", *_OWN_LITERALS)))
 
     def route(self, address: Address) -> Route:
         """The way to ``address``."""
         key = address.domain_key
+        if key in self._own:
+            return LOCAL
         route = self._table.get(key)
         if route is not None:
             return route

@@ -266,16 +266,14 @@ class SmtpClient:
             # 354 all the same, with nobody to send to: an empty mail is the only way out (RFC 2920 3.1)
             self._writer.write(b".\r\n")
             return await self._reply(self._patience.final)
-        stuffed, end = wire.stuff(content)
-        async with self._guarded(self._patience.final):
-            if len(stuffed) <= _PIECE:
-                self._writer.write(stuffed + end)
-            else:
-                view = memoryview(stuffed)
-                for at in range(0, len(view), _PIECE):
-                    self._writer.write(view[at : at + _PIECE])
+        if len(content) <= _PIECE:
+            self._writer.write(b"".join(wire.stuff(content)))
+        else:
+            async with self._guarded(self._patience.final):
+                for piece in wire.stuffed_pieces(content):
+                    self._writer.write(piece)
                     await self._writer.drain()
-                self._writer.write(end)
+                self._writer.write(wire.end_after(content))
         final = await self._reply(self._patience.final)
         if not final.accepted and not final.refused:
             raise self._broken(f"it answers {final.code} to the mail")
@@ -294,9 +292,31 @@ class SmtpClient:
         return await self._reply()
 
     async def _reply(self, patience: float | None = None) -> Reply:
+        lines = self._reply_that_is_here() or await self._reply_to_come(patience or self._patience.reply)
+        try:
+            return Reply.parse(lines)
+        except ValueError as error:
+            raise self._broken(str(error)) from None
+
+    def _reply_that_is_here(self) -> list[bytes]:
+        """The lines of a reply that has come whole, and need not be waited for: all but the first of those to a
+        pipelined group."""
+        buffer = self._reader._buffer  # type: ignore[attr-defined]
+        lines: list[bytes] = []
+        at = 0
+        while 0 <= (end := buffer.find(b"\n", at)) < _REPLY_OCTETS:
+            lines.append(bytes(buffer[at : end + 1]))
+            at = end + 1
+            if lines[-1][3:4] != b"-":
+                del buffer[:at]
+                self._reader._maybe_resume_transport()  # type: ignore[attr-defined]
+                return lines
+        return []
+
+    async def _reply_to_come(self, patience: float) -> list[bytes]:
         lines: list[bytes] = []
         octets = 0
-        async with self._guarded(patience or self._patience.reply):
+        async with self._guarded(patience):
             while not lines or lines[-1][3:4] == b"-":
                 line = await self._reader.readline()
                 if not line.endswith(b"\n"):
@@ -305,10 +325,7 @@ class SmtpClient:
                 octets += len(line)
                 if octets > _REPLY_OCTETS:
                     raise self._broken("its reply does not end")
-        try:
-            return Reply.parse(lines)
-        except ValueError as error:
-            raise self._broken(str(error)) from None
+        return lines
 
     @asynccontextmanager
     async def _guarded(self, patience: float) -> AsyncIterator[None]:
