@@ -30,6 +30,8 @@ _PIECE = 1 << 16
 _LINGER = 1.0  # seconds
 _SEND_BUFFER = 1 << 16
 """Octets that the system keeps for a client that does not read; left to itself it keeps megabytes."""
+_AT_ONCE = frozenset({b"MAIL", b"RCPT", b"NOOP", b"RSET"})
+"""Commands that nothing but a command follows."""
 _GROUP = 100
 """Replies that wait for each other at most. A flood of pipelined commands fills no memory with the replies to them, and
 every other session has its turn in between."""
@@ -83,6 +85,10 @@ class Session(SMTP):
         self._timeout_handle = None
         self._handler_coroutine = None
         self._house = house
+        self._talk: Conversation | None = None
+        self._from = ("unknown", 0)
+        self._waiting: asyncio.Future[bytes | None] | None = None
+        self._idle = False  # all that was heard is answered, and what is waited for begins a line
         self._unread = b""  # read, and not yet looked at
         self._unsent: list[bytes] = []
         self._heard = 0.0
@@ -111,7 +117,9 @@ class Session(SMTP):
         self._began = self.loop.time()
         self._house.sessions.add(self)
         super().connection_made(transport)
-        self._house.peers[self._peer()[0]] += 1
+        if self.session is not None and self.session.peer:
+            self._from = (str(self.session.peer[0]), int(self.session.peer[1]))
+        self._house.peers[self._from[0]] += 1
 
     def connection_lost(self, error: Exception | None) -> None:
         """The client is gone."""
@@ -123,6 +131,34 @@ class Session(SMTP):
         if not self._house.peers[host]:
             del self._house.peers[host]
         super().connection_lost(error)
+
+    def data_received(self, octets: bytes) -> None:
+        """What is waited for goes straight to the one who waits; all else through the stream, which holds the client up
+        when there is too much of it. The stream's way takes two copies, and more time than the answer to a command."""
+        waiting = self._waiting
+        if waiting is None or waiting.done():
+            super().data_received(octets)
+        elif not (self._idle and self._answered_at_once(octets)):
+            waiting.set_result(octets)
+        elif self._talk is not None and self._talk.expects is not Expects.COMMAND:
+            waiting.set_result(b"")
+
+    def _answered_at_once(self, octets: bytes) -> bool:
+        """Whether the octets were one command, and are answered already, from where they came in. To wake up the loop
+        over commands takes longer than that; everything else it does, and whatever may have to wait."""
+        if octets[:4] not in _AT_ONCE or octets.find(b"\n") != len(octets) - 1 or len(octets) > LONGEST_LINE:
+            return False
+        talk, wire = self._talk, self.transport
+        if talk is None or talk.authenticating or not isinstance(wire, asyncio.WriteTransport):
+            return False
+        if wire.is_closing() or wire.get_write_buffer_size():
+            return False  # it does not read what it is told
+        self._heard = self.loop.time()
+        answer = self._answer(talk, octets[:-1].removesuffix(b"\r"))
+        if answer is not None:
+            self._say(answer)
+            self._write()
+        return True
 
     def eof_received(self) -> bool | None:
         """The client will say no more, and may well listen: stock cancels the handler here, in the middle of storing
@@ -151,7 +187,7 @@ class Session(SMTP):
             self._timeout_handle = self.loop.call_later(_LINGER, self._abort)
 
     async def _handle_client(self) -> None:
-        talk = Conversation(self._house.rules, self._house.door, self._peer()[0])
+        self._talk = talk = Conversation(self._house.rules, self._house.door, self._from[0])
         try:
             if self._house.implicit and not await self._start_tls(talk):
                 return
@@ -228,7 +264,9 @@ class Session(SMTP):
                 case Expects.COMMAND:
                     line = await self._line()
                     if line is None:
-                        return
+                        if talk.expects is Expects.COMMAND:
+                            return
+                        continue  # what it said was answered at once
                     answer = self._answer(talk, line)
                     if answer is not None:
                         self._say(answer)
@@ -246,7 +284,7 @@ class Session(SMTP):
                         return
 
     def _answer(self, talk: Conversation, line: bytes) -> Reply | None:
-        secret = talk.authenticating or line[:4].upper() == b"AUTH"
+        secret = talk.authenticating
         try:
             answer = talk.command(line)
             if answer is not None and answer.code >= 400 and line[:4].upper() == b"RCPT" and not secret:
@@ -254,6 +292,7 @@ class Session(SMTP):
         except Exception:
             # A fault of ours is no reason to refuse a mail for good, nor for a stranger to read about it (C43); and a
             # password has no business in a log.
+            secret = secret or line[:4].upper() == b"AUTH"
             log.exception("command %r failed", b"AUTH ..." if secret else line[:80])
             return reply.OUR_FAULT
         return answer
@@ -366,6 +405,12 @@ class Session(SMTP):
     async def _line(self) -> bytes | None:
         """The next command line, without its end; None when the client has left. Of a line that is too long, only so
         much is kept that it is seen to be; its tail is never taken for a command (C18)."""
+        if not self._unread:
+            self._idle = True
+            self._unread = await self._read()
+            self._idle = False
+            if not self._unread:
+                return None
         line = b""
         longest = LONGEST_LINE + 2
         while (at := self._unread.find(b"\n")) < 0:
@@ -380,29 +425,45 @@ class Session(SMTP):
     async def _read(self) -> bytes:
         """What the client says next. Before waiting for it, it gets the replies to all that it said: those to a
         pipelined group in one segment (RFC 2920)."""
-        await self._flush()
-        chunk: bytes = await self._reader.read(_PIECE)
+        if self._unsent:
+            await self._flush()
+        chunk = await self._next()
+        if chunk is None:
+            chunk = await self._reader.read(_PIECE)
         self._heard = self.loop.time()
         return chunk
+
+    async def _next(self) -> bytes | None:
+        """What comes next, if the stream has nothing; None where it has, or comes to an end."""
+        stream = self._reader
+        if stream._buffer or stream._eof or stream._paused or stream._exception is not None:  # type: ignore[attr-defined]
+            return None
+        # The stream wakes up its own waiter when it ends: it is this one.
+        stream._waiter = self._waiting = self.loop.create_future()  # type: ignore[attr-defined]
+        try:
+            return await self._waiting
+        finally:
+            stream._waiter = self._waiting = None  # type: ignore[attr-defined]
 
     def _say(self, answer: Reply) -> None:
         self._unsent.append(answer.wire)
 
     def _write(self) -> None:
         if self._unsent and self.transport is not None:
-            self._writer.write(b"".join(self._unsent))
+            self._writer.write(self._unsent[0] if len(self._unsent) == 1 else b"".join(self._unsent))
         self._unsent.clear()
 
     async def _flush(self) -> None:
         if self._unsent:
             self._write()
-            await self._writer.drain()  # a client that does not read waits here, and holds up nobody else
+            wire = self.transport
+            if not isinstance(wire, asyncio.WriteTransport) or wire.is_closing() or wire.get_write_buffer_size():
+                await self._writer.drain()  # a client that does not read waits here, and holds up nobody else
 
     # -- who is there ------------------------------------------------------------------------------------------------
 
     def _peer(self) -> tuple[str, int]:
-        peer = self.session.peer if self.session is not None else None
-        return (str(peer[0]), int(peer[1])) if peer else ("unknown", 0)
+        return self._from
 
     def _client(self) -> str:
         host, port = self._peer()
