@@ -13,9 +13,9 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from smtp_pair import parameters
 from smtp_pair.config import Limits
@@ -91,7 +91,16 @@ _LINES: Mapping[bytes, int] = {
 }
 _CHUNK_DIGITS = 20
 # Browsers can be made to send HTTP anywhere, and the lines after the first are the attacker's (cross-protocol attack).
-_NOT_SMTP = frozenset({"GET", "POST", "PUT", "HEAD", "CONNECT", "OPTIONS", "DELETE", "PATCH", "TRACE", "PRI"})
+_NOT_SMTP = frozenset(
+    {b"GET", b"POST", b"PUT", b"HEAD", b"CONNECT", b"OPTIONS", b"DELETE", b"PATCH", b"TRACE", b"PRI"}
+)
+
+
+class Welcome(NamedTuple):
+    """The answer to EHLO or HELO."""
+
+    offered: frozenset[str]
+    reply: Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +123,8 @@ class Rules:
     """Whether a mail with a bare CR or LF is refused; else they become CRLF."""
     hidden: frozenset[str] = frozenset()
     """Extensions that are there and not offered."""
+    welcomes: dict[tuple[bool, bool], Welcome] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What was answered to EHLO and HELO, with TLS and without: it is the same every time."""
 
 
 class Doorkeeper(Protocol):
@@ -213,15 +224,12 @@ class Conversation:
         if self._exchange is not None:
             return self._count(self._respond(self._exchange, line))
         verb, _, argument = line.partition(b" ")
-        name = verb.upper().decode("ascii", "replace")
-        row = ORDER.get(name)
-        if row is None and (name in _NOT_SMTP or b" HTTP/" in line):  # however long the line is
-            self.expects = Expects.NOTHING
-            return reply.NOT_SMTP
-        if len(line) > _LINES.get(verb.upper(), _COMMAND_LINE):
+        known = _VERBS.get(verb) or _VERBS.get(verb.upper())
+        if known is None:
+            return self._unknown(verb, line)
+        row, longest, method = known
+        if len(line) > longest:
             return self._count(reply.LINE_TOO_LONG)
-        if row is None:
-            return self._count(reply.UNKNOWN_COMMAND)
         try:
             text = argument.decode("utf-8").strip(" ")
         except UnicodeDecodeError:
@@ -229,10 +237,16 @@ class Conversation:
         cell = row[self._state]
         if isinstance(cell, Reply):
             return self._count(cell)
-        answer = _ANSWERS[name](self, text)
+        answer = method(self, text)
         if answer is None or answer.code < 400:
             self._state = cell
         return self._count(answer) if answer is not None else None
+
+    def _unknown(self, verb: bytes, line: bytes) -> Reply:
+        if verb.upper() in _NOT_SMTP or b" HTTP/" in line:  # however long the line is
+            self.expects = Expects.NOTHING
+            return reply.NOT_SMTP
+        return self._count(reply.LINE_TOO_LONG if len(line) > _COMMAND_LINE else reply.UNKNOWN_COMMAND)
 
     def take(self, octets: bytes) -> None:
         """Take octets of the chunk that is expected; they are kept only where they are wanted."""
@@ -303,9 +317,13 @@ class Conversation:
         self._client = argument.encode("ascii", "replace").decode()
         self._extended = extended
         self._forget()  # a second EHLO resets the transaction (RFC 5321 4.1.4)
-        offers = self._offers() if extended else {}
-        self._offered = frozenset(offers)
-        return reply.hello(self._rules.hostname, (f"{name} {value}".rstrip() for name, value in offers.items()))
+        welcome = self._rules.welcomes.get((extended, self._secure))
+        if welcome is None:
+            offers = self._offers() if extended else {}
+            said = reply.hello(self._rules.hostname, (f"{name} {value}".rstrip() for name, value in offers.items()))
+            welcome = self._rules.welcomes[extended, self._secure] = Welcome(frozenset(offers), said)
+        self._offered = welcome.offered
+        return welcome.reply
 
     def _offers(self) -> dict[str, str]:
         rules = self._rules
@@ -484,6 +502,9 @@ def _after(argument: str, keyword: str) -> str | None:
     return argument[len(keyword) :].lstrip(" ")
 
 
-_ANSWERS: Mapping[str, Callable[[Conversation, str], Reply | None]] = {
-    verb: getattr(Conversation, f"_{verb.lower()}") for verb in ORDER
+_Answer = Callable[[Conversation, str], "Reply | None"]
+_VERBS: Mapping[bytes, tuple[tuple[Cell, ...], int, _Answer]] = {
+    # verb: its row of the order, its longest line, its method
+    verb.encode(): (row, _LINES.get(verb.encode(), _COMMAND_LINE), getattr(Conversation, f"_{verb.lower()}"))
+    for verb, row in ORDER.items()
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 LINE_LIMIT = 512
 """Octets in one reply line, CRLF included (RFC 5321 4.5.3.1.5)."""
@@ -79,6 +80,8 @@ def _render(code: int, enhanced: str, text: str) -> bytes:
     """The wire form: each line with its code (and enhanced code, RFC 2034), none longer than LINE_LIMIT."""
     prefix = f"{enhanced} " if enhanced else ""
     room = LINE_LIMIT - len("250-\r\n")
+    if len(prefix) + len(text) <= room and text.isascii() and text.isprintable():  # one line, as it is
+        return f"{code} {prefix}{text}\r\n".encode()
     lines: list[bytes] = []
     for line in _CONTROLS.sub("?", text).split("\n"):
         octets = (prefix + line.replace("\t", " ")).encode()
@@ -91,6 +94,7 @@ def _render(code: int, enhanced: str, text: str) -> bytes:
 # -- the session ------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=1024)
 def greeting(hostname: str) -> Reply:
     """220, with the host's name first (RFC 5321 4.2)."""
     return Reply(220, "", f"{hostname} ESMTP smtp-pair")
