@@ -15,7 +15,7 @@ import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from smtp_pair import parameters
 from smtp_pair.config import Limits
@@ -91,16 +91,7 @@ _LINES: Mapping[bytes, int] = {
 }
 _CHUNK_DIGITS = 20
 # Browsers can be made to send HTTP anywhere, and the lines after the first are the attacker's (cross-protocol attack).
-_NOT_SMTP = frozenset(
-    {b"GET", b"POST", b"PUT", b"HEAD", b"CONNECT", b"OPTIONS", b"DELETE", b"PATCH", b"TRACE", b"PRI"}
-)
-
-
-class Welcome(NamedTuple):
-    """The answer to EHLO or HELO."""
-
-    offered: frozenset[str]
-    reply: Reply
+_NOT_SMTP = frozenset({b"GET", b"POST", b"PUT", b"HEAD", b"CONNECT", b"OPTIONS", b"DELETE", b"PATCH", b"TRACE", b"PRI"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +114,10 @@ class Rules:
     """Whether a mail with a bare CR or LF is refused; else they become CRLF."""
     hidden: frozenset[str] = frozenset()
     """Extensions that are there and not offered."""
-    welcomes: dict[tuple[bool, bool], Welcome] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """What was answered to EHLO and HELO, with TLS and without: it is the same every time."""
+    welcomes: dict[tuple[bool, bool], tuple[frozenset[str], Reply]] = field(
+        default_factory=dict, init=False, repr=False
+    )
+    """What was offered to whom, by EHLO or HELO and by TLS or none, and in which words: the same every time."""
 
 
 class Doorkeeper(Protocol):
@@ -321,9 +314,9 @@ class Conversation:
         if welcome is None:
             offers = self._offers() if extended else {}
             said = reply.hello(self._rules.hostname, (f"{name} {value}".rstrip() for name, value in offers.items()))
-            welcome = self._rules.welcomes[extended, self._secure] = Welcome(frozenset(offers), said)
-        self._offered = welcome.offered
-        return welcome.reply
+            welcome = self._rules.welcomes[extended, self._secure] = frozenset(offers), said
+        self._offered, answer = welcome
+        return answer
 
     def _offers(self) -> dict[str, str]:
         rules = self._rules

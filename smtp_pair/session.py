@@ -141,7 +141,7 @@ class Session(SMTP):
         elif not (self._idle and self._answered_at_once(octets)):
             waiting.set_result(octets)
         elif self._talk is not None and self._talk.expects is not Expects.COMMAND:
-            waiting.set_result(b"")
+            waiting.set_result(b"")  # that was the last answer
 
     def _answered_at_once(self, octets: bytes) -> bool:
         """Whether the octets were one command, and are answered already, from where they came in. To wake up the loop
@@ -264,9 +264,7 @@ class Session(SMTP):
                 case Expects.COMMAND:
                     line = await self._line()
                     if line is None:
-                        if talk.expects is Expects.COMMAND:
-                            return
-                        continue  # what it said was answered at once
+                        return
                     answer = self._answer(talk, line)
                     if answer is not None:
                         self._say(answer)
