@@ -310,22 +310,22 @@ class Conversation:
         self._client = argument.encode("ascii", "replace").decode()
         self._extended = extended
         self._forget()  # a second EHLO resets the transaction (RFC 5321 4.1.4)
-        welcome = self._rules.welcomes.get((extended, self._secure))
-        if welcome is None:
-            offers = self._offers() if extended else {}
-            said = reply.hello(self._rules.hostname, (f"{name} {value}".rstrip() for name, value in offers.items()))
-            welcome = self._rules.welcomes[extended, self._secure] = frozenset(offers), said
-        self._offered, answer = welcome
+        welcomes, case = self._rules.welcomes, (extended, self._secure)
+        if case not in welcomes:
+            welcomes[case] = self._welcome(extended=extended)
+        self._offered, answer = welcomes[case]
         return answer
 
-    def _offers(self) -> dict[str, str]:
+    def _welcome(self, *, extended: bool) -> tuple[frozenset[str], Reply]:
         rules = self._rules
         offers = {"SIZE": str(rules.size), **dict.fromkeys(EXTENSIONS, "")}
         if rules.starttls and not self._secure:
             offers["STARTTLS"] = ""
         if rules.mechanisms and (self._secure or not rules.starttls):
             offers["AUTH"] = " ".join(rules.mechanisms)
-        return {name: value for name, value in offers.items() if name not in rules.hidden}
+        names = offers.keys() - rules.hidden if extended else frozenset()
+        lines = [f"{name} {value}".rstrip() for name, value in offers.items() if name in names]
+        return frozenset(names), reply.hello(rules.hostname, lines)
 
     def _starttls(self, argument: str) -> Reply:
         if argument:
@@ -497,7 +497,6 @@ def _after(argument: str, keyword: str) -> str | None:
 
 _Answer = Callable[[Conversation, str], "Reply | None"]
 _VERBS: Mapping[bytes, tuple[tuple[Cell, ...], int, _Answer]] = {
-    # verb: its row of the order, its longest line, its method
     verb.encode(): (row, _LINES.get(verb.encode(), _COMMAND_LINE), getattr(Conversation, f"_{verb.lower()}"))
     for verb, row in ORDER.items()
 }
