@@ -218,11 +218,14 @@ class Conversation:
             return self._count(self._respond(self._exchange, line))
         verb, _, argument = line.partition(b" ")
         known = _VERBS.get(verb) or _VERBS.get(verb.upper())
-        if known is None:
-            return self._unknown(verb, line)
-        row, longest, method = known
-        if len(line) > longest:
+        if known is None and (verb.upper() in _NOT_SMTP or b" HTTP/" in line):  # however long the line is
+            self.expects = Expects.NOTHING
+            return reply.NOT_SMTP
+        if len(line) > (known[1] if known is not None else _COMMAND_LINE):
             return self._count(reply.LINE_TOO_LONG)
+        if known is None:
+            return self._count(reply.UNKNOWN_COMMAND)
+        row, _, method = known
         try:
             text = argument.decode("utf-8").strip(" ")
         except UnicodeDecodeError:
@@ -234,12 +237,6 @@ class Conversation:
         if answer is None or answer.code < 400:
             self._state = cell
         return self._count(answer) if answer is not None else None
-
-    def _unknown(self, verb: bytes, line: bytes) -> Reply:
-        if verb.upper() in _NOT_SMTP or b" HTTP/" in line:  # however long the line is
-            self.expects = Expects.NOTHING
-            return reply.NOT_SMTP
-        return self._count(reply.LINE_TOO_LONG if len(line) > _COMMAND_LINE else reply.UNKNOWN_COMMAND)
 
     def take(self, octets: bytes) -> None:
         """Take octets of the chunk that is expected; they are kept only where they are wanted."""
@@ -495,8 +492,7 @@ def _after(argument: str, keyword: str) -> str | None:
     return argument[len(keyword) :].lstrip(" ")
 
 
-_Answer = Callable[[Conversation, str], "Reply | None"]
-_VERBS: Mapping[bytes, tuple[tuple[Cell, ...], int, _Answer]] = {
+_VERBS: Mapping[bytes, tuple[tuple[Cell, ...], int, Callable[[Conversation, str], Reply | None]]] = {
     verb.encode(): (row, _LINES.get(verb.encode(), _COMMAND_LINE), getattr(Conversation, f"_{verb.lower()}"))
     for verb, row in ORDER.items()
 }
