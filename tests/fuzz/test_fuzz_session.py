@@ -19,7 +19,7 @@ from harness.findings import Finding
 from harness.fuzz_memory import MemoryTrial
 from harness.fuzz_sockets import SocketTrial
 from harness.scripts import ENDINGS, FRAGMENTS, Script, script, shortest
-from smtp_pair.protocol import Conversation
+from smtp_pair.protocol import ORDER, Conversation
 from smtp_pair.session import Session
 
 MANY = settings(max_examples=10 * settings().max_examples)
@@ -117,7 +117,7 @@ def test_an_exception_is_found(memory: MemoryTrial, sockets: SocketTrial) -> Non
     def fail(talk: Conversation, argument: str) -> None:
         raise RuntimeError("a mistake")
 
-    with mock.patch.dict("smtp_pair.protocol._ANSWERS", {"VRFY": fail}):
+    with mock.patch.dict("smtp_pair.protocol._VERBS", {b"VRFY": (ORDER["VRFY"], 510, fail)}):
         for trial in (memory, sockets):
             with pytest.raises((Finding, RuntimeError), match="a mistake"):
                 trial.play((GREETED, b"VRFY x\r\n"))
