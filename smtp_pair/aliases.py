@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from smtp_pair.mail.address import Address
 from smtp_pair.mail.envelope import Recipient
@@ -21,8 +21,10 @@ class Aliases:
     def __contains__(self, address: Address) -> bool:
         return bool(self._table) and address.domain_key in self._domains and address.mailbox in self._table
 
-    def expand(self, recipients: Iterable[Recipient]) -> tuple[tuple[Recipient, Address], ...]:
+    def expand(self, recipients: Sequence[Recipient]) -> tuple[tuple[Recipient, Address], ...]:
         """Each recipient that a mail really goes to, once, with the address that the client named it by."""
+        if not self._table and len(recipients) == 1:
+            return ((recipients[0], recipients[0].address),)
         found: dict[tuple[str, str], tuple[Recipient, Address]] = {}
         for recipient in recipients:
             for address in self._ends(recipient.address):

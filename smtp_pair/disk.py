@@ -30,7 +30,7 @@ async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
     return await waiting
 
 
-def write_new(path: Path, pieces: Iterable[bytes | memoryview], *, durable: bool) -> None:
+def write_new(path: Path | str, pieces: Iterable[bytes | memoryview], *, durable: bool) -> None:
     """Write a file that must not exist yet. Raises OSError, and then leaves nothing behind."""
     descriptor = os.open(path, _NEW, 0o644)
     try:
@@ -42,7 +42,8 @@ def write_new(path: Path, pieces: Iterable[bytes | memoryview], *, durable: bool
         finally:
             os.close(descriptor)
     except BaseException:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
         raise
 
 
@@ -78,14 +79,14 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def remove_quietly(paths: Iterable[Path]) -> None:
+def remove_quietly(paths: Iterable[Path | str]) -> None:
     """Remove files and empty folders that may be there: cleaning up after a failure must not hide the failure."""
     for path in paths:
         with contextlib.suppress(OSError):
-            if path.is_dir():
-                path.rmdir()
+            if os.path.isdir(path):
+                os.rmdir(path)
             else:
-                path.unlink()
+                os.unlink(path)
 
 
 def lock(folder: Path) -> Callable[[], None]:

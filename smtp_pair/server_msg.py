@@ -15,10 +15,12 @@ _RULE = "=" * 100
 # Controls, and the marks that turn the direction of a line or hide in it: a mail must not redraw the reader's screen.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
+_HARMLESS = b"\t\n" + bytes(range(32, 127))
+
 
 def harmless(text: str) -> str:
     """The text with every control and direction mark as an escape; tabs and line feeds stay."""
-    if text.isprintable():  # nearly always, and told at once
+    if text.isascii() and not text.encode().translate(None, _HARMLESS):  # nearly always, and told at once
         return text
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
 

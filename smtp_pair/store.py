@@ -50,7 +50,7 @@ class Stored:
 
     path: Path
     """The raw mail in the first mailbox."""
-    files: tuple[Path, ...]
+    files: tuple[Path | str, ...]
     """Every file and folder made for this mail alone, in the order in which they may be removed."""
     subject: str
     date: str
@@ -80,7 +80,7 @@ class Store:
         ``again``: an earlier attempt may have brought it here already, all of it or a part, before a crash or to other
         mailboxes. Then what is missing is added, and no mailbox gets it twice.
         """
-        made: list[Path] = []
+        made: list[Path | str] = []
         try:
             parsed = parse(content, depth=self._limits.depth, parts=self._limits.parts)
             attachments = self._attachments(mail_id, parsed.attachments, made, again=again)
@@ -97,7 +97,7 @@ class Store:
         return Stored(path, tuple(reversed(made)), parsed.subject, parsed.date, parsed.text, attachments, defects)
 
     def _attachments(
-        self, mail_id: str, parts: Sequence[Part], made: list[Path], *, again: bool
+        self, mail_id: str, parts: Sequence[Part], made: list[Path | str], *, again: bool
     ) -> tuple[Attachment, ...]:
         if not parts:
             return ()
@@ -143,11 +143,11 @@ class Store:
         )
 
     def _into_mailboxes(
-        self, mail_id: str, pieces: Sequence[bytes], mailboxes: Sequence[str], made: list[Path], *, again: bool
+        self, mail_id: str, pieces: Sequence[bytes], mailboxes: Sequence[str], made: list[Path | str], *, again: bool
     ) -> Path:
         """Written under ``tmp`` first, then given its name in ``new``: a reader never sees half a mail."""
-        written: list[tuple[Path, Path]] = []
-        final: list[Path] = []
+        written: list[tuple[str, str]] = []
+        final: list[Path | str] = []
         name = f"{mail_id}.{self._hostname}"
         size = sum(map(len, pieces))
         if size <= _PIECE:
@@ -155,25 +155,25 @@ class Store:
         try:
             for mailbox in mailboxes:
                 folder = self._mailbox(mailbox)
-                fresh = Path(f"{folder}/tmp/{name}")
+                fresh = f"{folder}/tmp/{name}"
                 if again:
-                    fresh.unlink(missing_ok=True)
+                    Path(fresh).unlink(missing_ok=True)
                     there = _there(Path(folder), name, size)
                     if there is not None:
                         final.append(there)
                         continue
                 write_new(fresh, pieces, durable=self._durable)
-                written.append((fresh, Path(f"{folder}/new/{name}")))
+                written.append((fresh, f"{folder}/new/{name}"))
             for fresh, path in written:
                 os.rename(fresh, path)
                 made.append(path)
                 final.append(path)
                 if self._durable:
-                    sync_folder(path.parent)
+                    sync_folder(Path(path).parent)
         except BaseException:
             remove_quietly(fresh for fresh, _ in written)
             raise
-        return final[0]
+        return Path(final[0])
 
     def _mailbox(self, mailbox: str) -> str:
         """Its folder. Every mail comes this way, and pathlib takes longer than the system: paths are put together as

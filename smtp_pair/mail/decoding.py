@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from encodings import normalize_encoding
 from encodings.aliases import aliases
+from functools import lru_cache
 
 try:
     from pybase64 import b64decode
@@ -66,8 +67,8 @@ def text(octets: bytes, charset: str, defects: list[str]) -> str:
 
     Octets that are not in the charset become U+FFFD; if the charset is ASCII, or nobody knows it, they are guessed.
     """
-    codec = _CODECS.get(normalize_encoding(charset).lower().replace(".", "_"))
-    if codec is None or codec in _NO_CHARSETS:
+    codec = _codec(charset)
+    if codec is None:
         defects.append(f"unknown charset {charset[:40]!a}")
         return guessed(octets, defects)
     try:
@@ -78,6 +79,12 @@ def text(octets: bytes, charset: str, defects: list[str]) -> str:
     if decoded.isascii():
         return decoded
     return decoded.encode("utf-8", "replace").decode()  # UTF-7 can spell half a surrogate pair
+
+
+@lru_cache(maxsize=64)
+def _codec(charset: str) -> str | None:
+    codec = _CODECS.get(normalize_encoding(charset).lower().replace(".", "_"))
+    return None if codec in _NO_CHARSETS else codec
 
 
 def guessed(octets: bytes, defects: list[str]) -> str:

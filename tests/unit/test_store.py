@@ -332,7 +332,7 @@ def test_a_durable_delivery_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.M
 
     def open_and_remember(path: Path, flags: int, mode: int = 0o777) -> int:
         descriptor = opener(path, flags, mode)
-        names[descriptor] = path
+        names[descriptor] = Path(path)
         return descriptor
 
     def sync_and_remember(descriptor: int) -> None:
