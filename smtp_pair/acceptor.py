@@ -97,7 +97,7 @@ class Acceptor:
                 self._selector.register(sock, selectors.EVENT_READ, arrive)
 
     def _unwatch(self, sock: socket.socket) -> None:
-        if sock in self._selector.get_map():
+        if sock.fileno() >= 0 and sock in self._selector.get_map():
             self._selector.unregister(sock)
 
     # -- or as a task for each: Windows ------------------------------------------------------------------------------

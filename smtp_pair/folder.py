@@ -20,36 +20,38 @@ from smtp_pair.mail.errors import StartError
 _lock = threading.Lock()
 
 
+Given = Path | str | Callable[[], Path]
+"""A folder, or what makes one when it is needed: called once, in any thread."""
+
+
 class Folder:
     """A folder of a network, the ``owner``; a temporary one goes with it at the latest. Used in any thread."""
 
-    def __init__(self, given: Path | str | None, owner: object) -> None:
-        self._path = Path(given) if given is not None else None
+    def __init__(self, given: Given | None, owner: object) -> None:
+        self._path = Path(given) if isinstance(given, Path | str) else None
+        self._make = given if callable(given) else None
         self._temporary = given is None
         self._owner = weakref.ref(owner)
         self._remove: Callable[[], object] | None = None
 
     @property
     def known(self) -> Path | None:
-        """Where it is; None: a temporary one that has not been needed yet."""
+        """Where it is; None: nobody has needed it yet, and it is nowhere."""
         return self._path
 
     @property
     def path(self) -> Path:
-        """Where it is; a temporary one is there then. Raises OSError."""
-        if not self._temporary:
-            assert self._path is not None
+        """Where it is; one that was not given is there then. Raises OSError."""
+        if self._path is not None and not self._temporary:
             return self._path
         with _lock:
-            if self._remove is None:
-                if self._path is None:
-                    self._path = Path(tempfile.mkdtemp(prefix="smtp-pair-"))
-                else:
-                    self._path.mkdir(0o700)  # that of an earlier `with` is gone
-                owner = self._owner()
-                if owner is not None:
-                    self._remove = weakref.finalize(owner, _remove, self._path, os.getpid())
-            assert self._path is not None
+            if self._path is None:
+                self._path = self._make() if self._make is not None else Path(tempfile.mkdtemp(prefix="smtp-pair-"))
+            elif self._temporary and self._remove is None:
+                self._path.mkdir(0o700)  # that of an earlier `with` is gone
+            owner = self._owner()
+            if self._temporary and self._remove is None and owner is not None:
+                self._remove = weakref.finalize(owner, _remove, self._path, os.getpid())
             return self._path
 
     def make(self) -> Path:
@@ -64,23 +66,20 @@ class Folder:
         Raises StartError that names it.
         """
         if self._path is None or self._temporary:
-            _check_temporary()
+            if self._temporary:
+                _check_temporary()
             return []
         missing: list[Path] = []
         path = os.path.abspath(self._path)
         while not os.path.lexists(path):
             missing.append(Path(path))
             path = os.path.dirname(path)
-        try:
-            os.scandir(path).close()
-        except NotADirectoryError as error:
-            raise StartError(error.errno, f"{self._path}: no folder for mail: {error.strerror}") from None
-        except OSError:
-            pass  # one that can be written need not be one that can be read
-        if not os.access(path, os.W_OK | os.X_OK):
-            if not missing:
-                raise StartError(errno.EACCES, f"{self._path}: the folder can't be written")
-            raise StartError(errno.EACCES, f"{self._path}: no folder for mail: {os.strerror(errno.EACCES)}")
+        writable = os.access(path, os.W_OK | os.X_OK)
+        if not missing and os.path.isdir(path) and not writable:
+            raise StartError(errno.EACCES, f"{self._path}: the folder can't be written")
+        if not os.path.isdir(path) or not writable:
+            code = errno.EACCES if os.path.isdir(path) else errno.ENOTDIR
+            raise StartError(code, f"{self._path}: no folder for mail: {os.strerror(code)}")
         return missing
 
     def remove_temporary(self) -> None:

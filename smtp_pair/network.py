@@ -35,7 +35,7 @@ from smtp_pair.config import (
 from smtp_pair.disk import remove_quietly
 from smtp_pair.dns import Resolver
 from smtp_pair.dns_server import DnsServer
-from smtp_pair.folder import Folder
+from smtp_pair.folder import Folder, Given
 from smtp_pair.journal import Listener
 from smtp_pair.mail.address import domain_key
 from smtp_pair.mail.errors import ConfigError, NotRunning
@@ -52,10 +52,10 @@ class Network:
 
     ``domains`` are names, or :class:`~smtp_pair.config.Domain` values where more is to be said. ``routes`` are ways to
     domains beside these, ``{"third.test": "127.0.0.1:2525"}``; beyond this machine only with ``allow_remote``.
-    ``directory`` holds a folder for each server; without one there is a temporary one, which goes at the end of the
-    ``with`` (or with the network). ``host`` is where to listen: an address of this machine's loopback, or ``localhost``
-    for IPv4 and IPv6. ``durability`` and ``retry`` are for the domains that name none.
-    ``clock="manual"`` gives a :attr:`clock` that the test moves; ``seed`` repeats what is left to chance (the jitter of
+    ``directory`` holds a folder for each server, made with the first mail; a function is called for it then. Without
+    one there is a temporary one, which goes at the end of the ``with`` (or with the network). ``host`` is where to
+    listen: an address of this machine's loopback, or ``localhost`` for IPv4 and IPv6. ``durability`` and ``retry`` are
+    for the domains that name none. ``clock="manual"`` gives a :attr:`clock` that the test moves; ``seed`` repeats what is left to chance (the jitter of
     retries). ``dns=True`` gives a name server, :attr:`dns`, which all ask; ``dns="127.0.0.1:5353"`` asks that one.
 
     Raises ConfigError for what can't be, at once; :meth:`start` raises StartError.
@@ -65,7 +65,7 @@ class Network:
         self,
         *domains: Domain | str,
         routes: Mapping[str, RouteTo] | None = None,
-        directory: Path | str | None = None,
+        directory: Given | None = None,
         host: str = "127.0.0.1",
         durability: Durability = "fast",
         retry: Retry | None = None,
@@ -349,7 +349,7 @@ class Pair(Network):
         jaku: Domain | str = "jaku.com",
         deathstar: Domain | str = "deathstar.com",
         *,
-        directory: Path | str | None = None,
+        directory: Given | None = None,
         host: str = "127.0.0.1",
         routes: Mapping[str, RouteTo] | None = None,
         durability: Durability = "fast",
