@@ -55,8 +55,9 @@ class Network:
     ``directory`` holds a folder for each server, made with the first mail; a function is called for it then. Without
     one there is a temporary one, which goes at the end of the ``with`` (or with the network). ``host`` is where to
     listen: an address of this machine's loopback, or ``localhost`` for IPv4 and IPv6. ``durability`` and ``retry`` are
-    for the domains that name none. ``clock="manual"`` gives a :attr:`clock` that the test moves; ``seed`` repeats what is left to chance (the jitter of
-    retries). ``dns=True`` gives a name server, :attr:`dns`, which all ask; ``dns="127.0.0.1:5353"`` asks that one.
+    for the domains that name none. ``clock="manual"`` gives a :attr:`clock` that the test moves; ``seed`` repeats what
+    is left to chance (the jitter of retries). ``dns=True`` gives a name server, :attr:`dns`, which all ask;
+    ``dns="127.0.0.1:5353"`` asks that one.
 
     Raises ConfigError for what can't be, at once; :meth:`start` raises StartError.
     """

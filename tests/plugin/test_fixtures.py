@@ -46,7 +46,7 @@ def test_the_folder_of_mail_pair(run_suite: RunSuite) -> None:
 
         def test_something_is_sent(mail_pair, tmp_path_factory):
             mail_pair.jaku.send("obiwan@jaku.com")
-            (folder,) = tmp_path_factory.getbasetemp().glob("test_something_is_sent*")
+            (folder,) = tmp_path_factory.getbasetemp().glob("test_something_is_sent0")
             assert mail_pair.directory == folder / "mail"
             assert mail_pair.jaku.messages[0].path.is_relative_to(folder)
     """)
