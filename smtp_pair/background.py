@@ -15,25 +15,36 @@ from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from smtp_pair.acceptor import Acceptor
+
 T = TypeVar("T")
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
+_acceptor: Acceptor | None = None
 
 
 def loop() -> asyncio.AbstractEventLoop:
     """The running loop; started if need be."""
-    global _loop, _thread
+    global _loop, _thread, _acceptor
     if _loop is not None:
         return _loop
     with _lock:
         if _loop is None:
             fresh = asyncio.new_event_loop()
-            _thread = threading.Thread(target=_run, args=(fresh,), name="smtp-pair", daemon=True)
+            _acceptor = Acceptor(fresh)
+            _thread = threading.Thread(target=_run, args=(fresh, _acceptor), name="smtp-pair", daemon=True)
             _thread.start()
             _loop = fresh
         return _loop
+
+
+def acceptor() -> Acceptor:
+    """What takes connections for that loop."""
+    loop()
+    assert _acceptor is not None
+    return _acceptor
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -52,7 +63,7 @@ def refuse_own_thread() -> None:
         raise RuntimeError("this would wait for itself: it was called from the event loop that serves the servers")
 
 
-def _run(fresh: asyncio.AbstractEventLoop) -> None:
+def _run(fresh: asyncio.AbstractEventLoop, acceptor: Acceptor) -> None:
     asyncio.set_event_loop(fresh)
     # The loop's own pool would need a new thread to be shut down, and at exit Python 3.12 and later start none.
     with ThreadPoolExecutor(thread_name_prefix="smtp-pair") as pool:
@@ -63,6 +74,7 @@ def _run(fresh: asyncio.AbstractEventLoop) -> None:
             for task in asyncio.all_tasks(fresh):  # those of servers that nobody stopped
                 task.cancel()
             fresh.run_until_complete(_ended())
+    acceptor.dispose()
     fresh.close()
 
 
@@ -75,18 +87,18 @@ async def _ended() -> None:
 
 def _stop() -> None:
     """At exit: a loop left open is a ResourceWarning."""
-    global _loop, _thread
+    global _loop, _thread, _acceptor
     if _loop is not None and _thread is not None:
         _loop.call_soon_threadsafe(_loop.stop)
         _thread.join(timeout=5)
-    _loop = _thread = None
+    _loop = _thread = _acceptor = None
 
 
 def _forget() -> None:
     """In a forked child the thread is not there; its loop's descriptors are the parent's too, and are left alone."""
-    global _lock, _loop, _thread
+    global _lock, _loop, _thread, _acceptor
     _lock = threading.Lock()
-    _loop = _thread = None
+    _loop = _thread = _acceptor = None
 
 
 atexit.register(_stop)

@@ -10,6 +10,7 @@ import dataclasses
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, TypeVar, get_args
 
 from smtp_pair import checks
@@ -221,6 +222,7 @@ def _host_and_port(text: object) -> NextHop:
     return NextHop(host, int(port))
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether the host is this machine, told by its text alone (a look-up could answer anything)."""
     if host.lower() == "localhost":

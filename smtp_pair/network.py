@@ -7,20 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import errno
 import os
 import random
 import secrets
-import shutil
 import ssl
-import tempfile
 import threading
-import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
-from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, TypeVar
@@ -40,9 +35,10 @@ from smtp_pair.config import (
 from smtp_pair.disk import remove_quietly
 from smtp_pair.dns import Resolver
 from smtp_pair.dns_server import DnsServer
+from smtp_pair.folder import Folder, Given
 from smtp_pair.journal import Listener
 from smtp_pair.mail.address import domain_key
-from smtp_pair.mail.errors import ConfigError, NotRunning, StartError
+from smtp_pair.mail.errors import ConfigError, NotRunning
 from smtp_pair.routes import Destination, NextHop, Table, TlsTowards
 from smtp_pair.server import Server
 
@@ -56,11 +52,12 @@ class Network:
 
     ``domains`` are names, or :class:`~smtp_pair.config.Domain` values where more is to be said. ``routes`` are ways to
     domains beside these, ``{"third.test": "127.0.0.1:2525"}``; beyond this machine only with ``allow_remote``.
-    ``directory`` holds a folder for each server; without one there is a temporary one, which goes at the end of the
-    ``with`` (or with the network). ``host`` is where to listen: an address of this machine's loopback, or ``localhost``
-    for IPv4 and IPv6. ``durability`` and ``retry`` are for the domains that name none.
-    ``clock="manual"`` gives a :attr:`clock` that the test moves; ``seed`` repeats what is left to chance (the jitter of
-    retries). ``dns=True`` gives a name server, :attr:`dns`, which all ask; ``dns="127.0.0.1:5353"`` asks that one.
+    ``directory`` holds a folder for each server, made with the first mail; a function is called for it then. Without
+    one there is a temporary one, which goes at the end of the ``with`` (or with the network). ``host`` is where to
+    listen: an address of this machine's loopback, or ``localhost`` for IPv4 and IPv6. ``durability`` and ``retry`` are
+    for the domains that name none. ``clock="manual"`` gives a :attr:`clock` that the test moves; ``seed`` repeats what
+    is left to chance (the jitter of retries). ``dns=True`` gives a name server, :attr:`dns`, which all ask;
+    ``dns="127.0.0.1:5353"`` asks that one.
 
     Raises ConfigError for what can't be, at once; :meth:`start` raises StartError.
     """
@@ -69,7 +66,7 @@ class Network:
         self,
         *domains: Domain | str,
         routes: Mapping[str, RouteTo] | None = None,
-        directory: Path | str | None = None,
+        directory: Given | None = None,
         host: str = "127.0.0.1",
         durability: Durability = "fast",
         retry: Retry | None = None,
@@ -91,12 +88,11 @@ class Network:
             raise ConfigError(f"clock: {clock!r} is none of system, manual")
         self._configs = configs
         self._routes = dict(_route(domain, to, allow_remote) for domain, to in (routes or {}).items())
+        beyond = not is_loopback(host)
         for config in configs:
-            if not is_loopback(host) and config.auth is None:
+            if beyond and config.auth is None:
                 raise ConfigError(f"host: anyone can reach {host!r}; {config.name} needs auth, or it relays for all")
-        self._directory = Path(directory) if directory is not None else None
-        self._temporary = False
-        self._remove_folder: Callable[[], object] | None = None
+        self._folder = Folder(directory, self)
         self._host = host.lower()
         self._clock: Clock = ManualClock(self._settled, background.run) if clock == "manual" else SystemClock()
         self._random = random.Random(seed)
@@ -114,10 +110,13 @@ class Network:
 
     @property
     def directory(self) -> Path:
-        """The folder that holds the servers' folders. Raises NotRunning where it is yet to be made."""
-        if self._directory is None:
+        """The folder that holds the servers' folders. A temporary one is made with the first mail, or when it is asked
+        for here. Raises NotRunning where there is none and the network does not run."""
+        if self._running:
+            return self._folder.make()
+        if self._folder.known is None:
             raise NotRunning("a network that was given no directory has none before it is started")
-        return self._directory
+        return self._folder.known
 
     @property
     def servers(self) -> tuple[Server, ...]:
@@ -159,7 +158,7 @@ class Network:
         return self
 
     def _start(self) -> None:
-        made = self._make_folder()
+        missing = self._folder.check()
         servers = self._servers or {config.name: self._server_of(config) for config in self._configs}
         bound: list[Server] = []
         try:
@@ -173,7 +172,8 @@ class Network:
                 server.unbind()
             if self._dns is not None:
                 self._dns.unbind()
-            remove_quietly(made)
+            remove_quietly(missing)
+            self._folder.remove_temporary()
             raise
         hops = {server: _hop_to(server) for server in servers.values()}
         own: dict[str, Destination] = {
@@ -186,12 +186,16 @@ class Network:
         if self._dns is not None:
             self._dns.introduce((server.domain, server.hostname) for server in servers.values())
             background.run(self._dns.open())
-        for server in servers.values():
-            server.open(table, resolver)
         self._servers = servers
         self._process = os.getpid()
         self._running = True
-        atexit.register(self.stop)  # whoever forgets it loses no mail that waits in a queue
+        _running.add(self)
+        try:
+            for server in servers.values():
+                server.open(table, resolver)
+        except BaseException:
+            self.stop()
+            raise
 
     def _resolver(self, hops: Mapping[str, NextHop]) -> Resolver | None:
         if self._dns is None and self._name_server is None:
@@ -204,9 +208,8 @@ class Network:
         )
 
     def _server_of(self, config: Domain) -> Server:
-        directory = self.directory / config.hostname
         server = Server(
-            config, directory, bind=self._host, clock=self._clock, ids=self._ids, random=self._random.random
+            config, self._folder, bind=self._host, clock=self._clock, ids=self._ids, random=self._random.random
         )
         for listener in self._listeners:
             server.subscribe(listener)
@@ -217,12 +220,14 @@ class Network:
         background.refuse_own_thread()
         with self._lock:
             if self._running and self._process == os.getpid():
-                background.run(self._close())
+                used = [server for server in self._servers.values() if not server.close_unused()]
+                if used or self._dns is not None:
+                    background.run(self._close(used))
             self._running = False
-            atexit.unregister(self.stop)
+            _running.discard(self)
 
-    async def _close(self) -> None:
-        await asyncio.gather(*(server.close() for server in self.servers))
+    async def _close(self, servers: Iterable[Server]) -> None:
+        await asyncio.gather(*(server.close() for server in servers))
         if self._dns is not None:
             await self._dns.close()
 
@@ -233,9 +238,7 @@ class Network:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
-        if self._remove_folder is not None:
-            self._remove_folder()
-            self._remove_folder = None
+        self._folder.remove_temporary()
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
@@ -281,26 +284,15 @@ class Network:
         for server in self.servers:
             server.forget()
 
-    # -- the folder ----------------------------------------------------------------------------------------------------
 
-    def _make_folder(self) -> list[Path]:
-        """Make the folder that holds the servers' folders. Gives what was made, in the order in which it may go."""
-        if self._directory is None:
-            self._directory = Path(tempfile.mkdtemp(prefix="smtp-pair-"))
-            self._temporary = True
-            made = [self._directory]
-        else:
-            made = list(takewhile(lambda folder: not folder.exists(), (self._directory, *self._directory.parents)))
-        try:
-            if not self._directory.is_dir():
-                self._directory.mkdir(0o700 if self._temporary else 0o777, parents=True, exist_ok=True)
-        except OSError as error:
-            raise StartError(error.errno, f"{self._directory}: no folder for mail: {error.strerror}") from None
-        if not os.access(self._directory, os.W_OK | os.X_OK):
-            raise StartError(errno.EACCES, f"{self._directory}: the folder can't be written")
-        if self._temporary and self._remove_folder is None:
-            self._remove_folder = weakref.finalize(self, _remove, self._directory, os.getpid())
-        return made
+_running: set[Network] = set()
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Whoever forgets to stop a network loses no mail that waits in a queue."""
+    for network in tuple(_running):
+        network.stop()
 
 
 @lru_cache(maxsize=256)
@@ -315,16 +307,6 @@ def _told(domain: Domain | str, durability: Durability, retry: Retry) -> Domain:
     if isinstance(domain, str):
         return _plain(domain, durability, retry)
     return replace(domain, durability=domain.durability or durability, retry=domain.retry or retry)
-
-
-def _remove(folder: Path, process: int) -> None:
-    """Remove a temporary folder; not in a forked child, at whose end its parent still needs it."""
-    if os.getpid() != process:
-        return
-    try:
-        folder.rmdir()  # most were never used
-    except OSError:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _route(domain: str, to: object, allow_remote: bool) -> tuple[str, Destination]:
@@ -368,7 +350,7 @@ class Pair(Network):
         jaku: Domain | str = "jaku.com",
         deathstar: Domain | str = "deathstar.com",
         *,
-        directory: Path | str | None = None,
+        directory: Given | None = None,
         host: str = "127.0.0.1",
         routes: Mapping[str, RouteTo] | None = None,
         durability: Durability = "fast",

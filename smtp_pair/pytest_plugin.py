@@ -15,10 +15,11 @@ All of them serve plain tests, pytest-asyncio and anyio alike: the servers run o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 import pytest
 
@@ -55,12 +56,26 @@ def mail_pair_config() -> tuple[Domain | str, Domain | str]:
     return "jaku.com", "deathstar.com"
 
 
+def _folder(request: pytest.FixtureRequest, factory: pytest.TempPathFactory) -> Path | Callable[[], Path]:
+    """The test's own tmp_path; for a test that has none, one like it, and not before the first mail: making it takes
+    longer than starting the servers."""
+    if "tmp_path" in request.fixturenames:
+        return cast("Path", request.getfixturevalue("tmp_path")) / "mail"
+    name = re.sub(r"\W", "_", request.node.name)[:30]  # as pytest itself names it
+    factory.getbasetemp()  # made here, for two threads would make two of it
+    return lambda: factory.mktemp(name) / "mail"
+
+
 @pytest.fixture
-def mail_pair(mail_pair_config: tuple[Domain | str, Domain | str], tmp_path: Path) -> Iterator[Pair]:
+def mail_pair(
+    mail_pair_config: tuple[Domain | str, Domain | str],
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Pair]:
     """Two running mail servers that know each other, ``.jaku`` and ``.deathstar``: new for each test."""
     from smtp_pair.network import Pair
 
-    with Pair(*mail_pair_config, directory=tmp_path / "mail") as pair:
+    with Pair(*mail_pair_config, directory=_folder(request, tmp_path_factory)) as pair:
         yield pair
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 import socket
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from smtp_pair.disk import lock
 from smtp_pair.dns import Resolver
 from smtp_pair.entry import Entry, Outcome, Waiting
 from smtp_pair.facts import Fact
+from smtp_pair.folder import Folder
 from smtp_pair.greylist import Greylist
 from smtp_pair.inbox import Inbox, Wanted, WantedStatus, Where
 from smtp_pair.journal import Journal, Listener
@@ -48,6 +51,9 @@ from smtp_pair.tls import server_context
 
 log = logging.getLogger(__name__)
 
+_making = threading.RLock()
+"""Held while a part of any server is made; by the servers' thread and those of tests."""
+
 Subject = str | re.Pattern[str] | None
 
 
@@ -55,14 +61,13 @@ class Server:
     """One mail server. A :class:`~smtp_pair.network.Network` makes, starts and stops it."""
 
     def __init__(
-        self, config: Domain, directory: Path, *, bind: str, clock: Clock, ids: Ids, random: Callable[[], float]
+        self, config: Domain, folder: Folder, *, bind: str, clock: Clock, ids: Ids, random: Callable[[], float]
     ) -> None:
         if config.retry is None or config.durability is None:
             raise ValueError("a server is told by its network how patient and how durable it is")
         self.config = config
         """What it was told."""
-        self.directory = directory
-        """Its folder; not there before the first mail."""
+        self._folder = folder
         self._bind = bind
         self._clock = clock
         self._ids = ids
@@ -72,9 +77,12 @@ class Server:
         self._sockets: list[socket.socket] = []
         self._port = 0
         self._unlock: Callable[[], None] | None = None
-        self._journal = Journal(directory)
-        self._inbox = Inbox(config.hostname, self._explain)
+        # Made when they are needed: most servers of most tests never get a connection.
+        self._ways: tuple[Mapping[str, Destination], Resolver | None] | None = None
+        """What it was told of the ways to other domains; None: it does not run."""
         self._running: _Running | None = None
+        self._made_journal: Journal | None = None
+        self._made_inbox: Inbox | None = None
 
     # -- where it is -------------------------------------------------------------------------------------------------
 
@@ -104,6 +112,11 @@ class Server:
     def domain(self) -> str:
         """The domain of its mailboxes: ``jaku.com``."""
         return self.config.name
+
+    @property
+    def directory(self) -> Path:
+        """Its folder; not there before the first mail."""
+        return self._folder.path / self.hostname
 
     def __repr__(self) -> str:
         return f"<Server {self.hostname} at {self.address if self._port else 'no port yet'}>"
@@ -199,9 +212,28 @@ class Server:
         return background.run(self._started().spool.drop(mail_id))
 
     def _started(self) -> _Running:
-        if self._running is None:
-            raise NotRunning(f"{self.hostname} is not running")
-        return self._running
+        with _making:
+            if self._running is None:
+                if self._ways is None:
+                    raise NotRunning(f"{self.hostname} is not running")
+                table, resolver = self._ways
+                routes = Routes([self.domain, self.hostname], table, by_name=resolver is not None)
+                self._running = _Running(self, routes, resolver, background.loop())
+            return self._running
+
+    @property
+    def _journal(self) -> Journal:
+        with _making:
+            if self._made_journal is None:
+                self._made_journal = Journal(self.directory)
+            return self._made_journal
+
+    @property
+    def _inbox(self) -> Inbox:
+        with _making:
+            if self._made_inbox is None:
+                self._made_inbox = Inbox(self.hostname, self._explain)
+            return self._made_inbox
 
     def assert_no_mail(
         self,
@@ -270,6 +302,18 @@ class Server:
         self._sockets = []
         self._give_up_folder()
 
+    def _listen(self) -> None:
+        for sock in self._sockets:
+            background.acceptor().open(sock, self._arrive)
+
+    def _arrive(self, wire: socket.socket) -> None:
+        self._started().welcome(wire)
+
+    def _stop_listening(self) -> None:
+        for sock in self._sockets:
+            background.acceptor().close(sock)
+        self._sockets = []
+
     def _give_up_folder(self) -> None:
         unlock, self._unlock = self._unlock, None
         if unlock is not None:
@@ -277,19 +321,49 @@ class Server:
 
     def open(self, table: Mapping[str, Destination], resolver: Resolver | None = None) -> None:
         """Begin to answer. Does not wait: the listening socket keeps early clients in its backlog."""
-        loop = background.loop()
-        routes = Routes([self.domain, self.hostname], table, by_name=resolver is not None)
-        self._running = _Running(self, routes, resolver, loop)
-        loop.call_soon_threadsafe(self._running.open, self._sockets)
-        self._sockets = []
+        self._ways = table, resolver
+        if self._durable or self._left_a_queue():
+            background.loop().call_soon_threadsafe(self._started().open, self._listen)
+        else:
+            self._listen()
+
+    def _left_a_queue(self) -> bool:
+        """Whether an earlier run has left something in its folder."""
+        known = self._folder.known
+        return known is not None and os.path.isdir(f"{known}/{self.hostname}/spool")
+
+    def close_unused(self) -> bool:
+        """Stop, if nobody ever came and there is nothing to be waited for; whether that was so. Called in any thread
+        but the servers' loop's."""
+        if self._is_used():
+            return False
+        self._stop_listening()  # from here on nobody comes any more
+        with _making:
+            if self._is_used():
+                return False
+            self._ways = None
+        self._closed()
+        return True
+
+    def _is_used(self) -> bool:
+        return self._running is not None
 
     async def close(self) -> None:
         """Stop: no new connection, the open ones are told 421, mails being accepted are accepted, the rest of the
         queue stays on disk. Called on the servers' loop."""
-        running, self._running = self._running, None
+        running = self._running
+        if running is not None:
+            await running.opened()
+        self._stop_listening()
+        with _making:
+            self._ways = self._running = None
         if running is not None:
             await running.close()
-        self._journal.close()
+        self._closed()
+
+    def _closed(self) -> None:
+        if self._made_journal is not None:
+            self._made_journal.close()
         self._give_up_folder()
 
     async def settled(self) -> bool:
@@ -304,12 +378,11 @@ class Server:
 
     def _explain(self) -> str:
         """What a wait that ended in vain should know besides."""
-        running = self._running
-        if running is None:
+        if self._ways is None:
             return f"{self.hostname} is not running."
         waiting = [
             f"  - <{one.recipient}> ({one.mail}), {one.attempts} attempts, last: {one.last or 'under way'}"
-            for one in running.spool.waiting
+            for one in (self._running.spool.waiting if self._running is not None else ())
         ]
         return "\n".join(["It has mail in its own queue:", *waiting]) if waiting else ""
 
@@ -377,35 +450,50 @@ class _Running:
         )
         # What outlives the server is what somebody may want to look after while it runs.
         self._control = Control(directory / "spool", self.spool) if server._durable else None
-        self._opening: asyncio.Task[list[asyncio.Server]] | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._arriving: set[asyncio.Task[None]] = set()
 
-    def open(self, sockets: list[socket.socket]) -> None:
-        self._opening = self._loop.create_task(self._open(sockets))
+    def open(self, listen: Callable[[], None]) -> None:
+        self._opening = self._loop.create_task(self._open(listen))
 
-    async def _open(self, sockets: list[socket.socket]) -> list[asyncio.Server]:
+    async def _open(self, listen: Callable[[], None]) -> None:
         await self.spool.load()
         if self._control is not None:
             await self._control.open()
-        return [await self._loop.create_server(self._session, sock=sock, backlog=1024) for sock in sockets]
+        listen()
+
+    async def opened(self) -> None:
+        if self._opening is not None:
+            await self._opening
+
+    def welcome(self, wire: socket.socket) -> None:
+        arriving = self._loop.create_task(self._welcome(wire))
+        self._arriving.add(arriving)
+        arriving.add_done_callback(self._arriving.discard)
+
+    async def _welcome(self, wire: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._session, wire)
+        except OSError:
+            wire.close()  # the client has left again
+        except Exception:
+            wire.close()
+            log.exception("%s could not serve a connection", self._hostname)
 
     def _session(self) -> Session:
         return Session(self._house, self._loop)
 
     async def waiting(self) -> list[Waiting]:
-        if self._opening is not None:
-            await self._opening  # what an earlier run left is taken up then
+        await self.opened()  # what an earlier run left is taken up then
         return self.spool.waiting
 
     async def settled(self) -> bool:
-        if self._opening is not None:
-            await self._opening
+        await self.opened()
         accepting = await self._acceptance.settled()
         return await self.spool.settled() or accepting
 
     async def close(self) -> None:
-        if self._opening is not None:
-            for server in await self._opening:
-                server.close()
+        await asyncio.gather(*self._arriving)
         sessions = tuple(self._house.sessions)
         for session in sessions:
             session.end(reply.SHUTTING_DOWN)

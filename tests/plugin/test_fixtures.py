@@ -38,6 +38,21 @@ def test_mail_pair(run_suite: RunSuite) -> None:
     result.assert_outcomes(passed=3)
 
 
+def test_the_folder_of_mail_pair(run_suite: RunSuite) -> None:
+    """Of a test without a tmp_path it is one like it, made with the first mail: most tests send none."""
+    result = run_suite("""
+        def test_nothing_is_sent(mail_pair, tmp_path_factory):
+            assert list(tmp_path_factory.getbasetemp().glob("test_*")) == []
+
+        def test_something_is_sent(mail_pair, tmp_path_factory):
+            mail_pair.jaku.send("obiwan@jaku.com")
+            (folder,) = tmp_path_factory.getbasetemp().glob("test_something_is_sent0")
+            assert mail_pair.directory == folder / "mail"
+            assert mail_pair.jaku.messages[0].path.is_relative_to(folder)
+    """)
+    result.assert_outcomes(passed=2)
+
+
 def test_mail_pair_config_for_a_test(run_suite: RunSuite) -> None:
     """Overridden in a function's scope, it changes what ``mail_pair`` starts with: names or Domain values."""
     result = run_suite("""

@@ -184,6 +184,23 @@ def test_a_failed_start_leaves_no_temporary_folder(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_is_made_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A given one and a temporary one alike: whoever asks where it is may want to put something there."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for given in (None, tmp_path / "x" / "y"):
+        with Pair(directory=given) as pair:
+            assert list(tmp_path.iterdir()) == []
+            assert pair.directory.is_dir()
+            assert pair.jaku.directory.parent == pair.directory
+
+
+def test_a_temporary_folder_that_cannot_be_made_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """At the start, though it is made later."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.raises(StartError, match=f"^{tmp_path}/gone: the folder can't be written"):
+        Pair().start()
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     """Before any port is taken."""
     (tmp_path / "file").touch()
@@ -372,19 +389,23 @@ def test_fresh_begins_with_nothing(tmp_path: Path) -> None:
 
 
 def test_a_temporary_folder_goes_with_the_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """At the end of the `with`, each time; or when nobody holds the network any more."""
+    """It comes with the first mail; it goes at the end of the `with`, each time; or when nobody holds the network any
+    more."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     pair = Pair()
     for _ in range(2):
         with pair:
+            assert list(tmp_path.iterdir()) == []
             send(pair.jaku, "obiwan@jaku.com")
             (folder,) = tmp_path.iterdir()
             assert pair.directory == folder
             assert folder.stat().st_mode & 0o777 == 0o700
         assert list(tmp_path.iterdir()) == []
     pair.start()
+    send(pair.jaku, "obiwan@jaku.com")
     pair.stop()
     assert len(list(tmp_path.iterdir())) == 1
+    assert pair.directory.is_dir()
     del pair
     gc.collect()
     assert list(tmp_path.iterdir()) == []
