@@ -15,6 +15,9 @@ _UNREAD = 2 * LONGEST
 """Octets that may come before anybody asks for them."""
 
 
+_PIECE = 1 << 12
+
+
 class Connection(asyncio.Protocol):
     """One connection. Used on the event loop's thread only, by one task at a time.
 
@@ -171,6 +174,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is there; in TLS, a second time."""
         assert isinstance(transport, asyncio.Transport)
+        if hasattr(transport, "max_size"):
+            # asyncio asks the system for 256 KiB at once, in memory that is new each time; replies are short
+            transport.max_size = _PIECE
         self.transport = transport
 
     def data_received(self, octets: bytes) -> None:

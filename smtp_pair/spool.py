@@ -75,7 +75,7 @@ class Spool:
         self._entries: dict[str, Entry] = {}
         self._timers: dict[tuple[str, Route], Handle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._attempts: set[asyncio.Future[Sequence[Answer]]] = set()
+        self._attempting: set[asyncio.Task[Any]] = set()
         self._closed = False
         self._keeper = Keeper(
             directory, clock, durable=durable, take_up=self._take_up, known=self._entries.values, start=self._task
@@ -170,8 +170,8 @@ class Spool:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        for attempt in self._attempts:
-            attempt.cancel()
+        for task in self._attempting:
+            task.cancel()
         await self.settled()
         await self._keeper.close()
 
@@ -236,11 +236,14 @@ class Spool:
     async def _answers(self, entry: Entry, route: Route, rows: Sequence[Row]) -> Sequence[Answer] | None:
         """What came of an attempt; None: the spool was closed meanwhile. Only the attempt itself is ever cut short, for
         what a next hop has taken must be written down."""
-        attempt = asyncio.ensure_future(self._attempt(route, entry, rows, partial(self._keeper.read, entry)))
-        self._attempts.add(attempt)
-        attempt.add_done_callback(self._attempts.discard)
+        task = asyncio.current_task()
+        assert task is not None
+        self._attempting.add(task)
         try:
-            answers = await attempt
+            try:
+                answers = await self._attempt(route, entry, rows, partial(self._keeper.read, entry))
+            finally:
+                self._attempting.discard(task)
             if len(answers) == len(rows):
                 return answers
             log.error("spool: attempt of %s: %d answers for %d recipients", entry.id, len(answers), len(rows))
