@@ -74,6 +74,8 @@ class Answer:
     """Who said it, or could not be reached; None: this server itself."""
     notifies: bool = False
     """Whether that hop tells senders itself what becomes of the mail (it offers DSN, RFC 3461)."""
+    reached: bool = True
+    """Whether there was anybody to say it. Where there was not, no other mail would fare better."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,9 @@ class Relay:
     async def attempt(self, hop: NextHop, envelope: Envelope, content: Content) -> Sequence[Reply]:
         """Send the mail to the hop, once. The replies are in the order of the envelope's recipients. The content is
         read when there is a connection for it. Raises OSError when it can't be."""
-        lane = self._hops.setdefault(hop, _Hop())
+        lane = self._hops.get(hop)
+        if lane is None:
+            lane = self._hops[hop] = _Hop()
         failures = lane.failures
         async with lane.room:
             if lane.failures != failures and lane.failure is not None:
@@ -49,6 +51,11 @@ class Relay:
         """Whether the hop, when it was last talked to, offered to notify senders itself (DSN, RFC 3461)."""
         lane = self._hops.get(hop)
         return lane is not None and lane.offers_dsn
+
+    def unreached(self, hop: NextHop) -> Reply | None:
+        """Why the hop could not be reached, the last time; None once it could."""
+        lane = self._hops.get(hop)
+        return lane.failure if lane is not None else None
 
     async def _send(self, hop: NextHop, lane: _Hop, envelope: Envelope, content: Content) -> Sequence[Reply]:
         client = lane.take()
