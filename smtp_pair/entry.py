@@ -52,8 +52,19 @@ class Entry:
     content: bytes | None
     """The mail as it is sent on, this hop's Received field on top; None once it lies on disk alone."""
     on_disk: bool = False
-    saving: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False, compare=False)
-    """Held while the disk is brought up to date: attempts at several next hops end when they like."""
+    _saving: asyncio.Lock | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def saving(self) -> asyncio.Lock:
+        """Held while the disk is brought up to date: attempts at several next hops end when they like."""
+        if self._saving is None:  # of most that wait, nothing is saved for hours
+            self._saving = asyncio.Lock()
+        return self._saving
+
+    @property
+    def being_saved(self) -> bool:
+        """Whether somebody holds it."""
+        return self._saving is not None and self._saving.locked()
 
     def envelope(self, rows: Iterable[Row]) -> Envelope:
         """The envelope for some of the recipients."""
@@ -74,6 +85,8 @@ class Answer:
     """Who said it, or could not be reached; None: this server itself."""
     notifies: bool = False
     """Whether that hop tells senders itself what becomes of the mail (it offers DSN, RFC 3461)."""
+    reached: bool = True
+    """Whether there was anybody to say it. Where there was not, no other mail would fare better."""
 
 
 @dataclass(frozen=True, slots=True)

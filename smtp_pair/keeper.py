@@ -74,7 +74,7 @@ class Keeper:
 
     async def save(self, entry: Entry, notifications: Sequence[Entry] = ()) -> None:
         """Bring the disk up to what is known of a mail, the notifications with it: all of it, or nothing for now."""
-        if not (entry.waiting or entry.on_disk or notifications or entry.id in self._behind or entry.saving.locked()):
+        if not (entry.waiting or entry.on_disk or notifications or entry.id in self._behind or entry.being_saved):
             return  # in fast mode most are finished before the disk has heard of them
         try:
             await self._save(entry, notifications)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from smtp_pair.entry import Answer, Content, Entry, Row
@@ -45,7 +46,8 @@ class Onward:
     async def _at(self, hop: NextHop, entry: Entry, rows: Sequence[Row], content: Content) -> Sequence[Answer]:
         replies = await self._relay.attempt(hop, entry.envelope(rows), content)
         notifies = self._relay.passes_on_dsn(hop)
-        return [Answer(answer, hop, notifies) for answer in replies]
+        unreached = self._relay.unreached(hop)
+        return [Answer(answer, hop, notifies, reached=answer is not unreached) for answer in replies]
 
     async def _by_name(self, route: ByName, entry: Entry, rows: Sequence[Row], content: Content) -> Sequence[Answer]:
         """Try the domain's exchangers in order, each with the recipients that those before could not take for now."""
@@ -53,12 +55,14 @@ class Onward:
         try:
             hops = await self._resolver.exchangers(route.domain, self._hostname)
         except DeliveryError as error:
-            return [Answer(error.reply)] * len(rows)
+            return [Answer(error.reply, reached=False)] * len(rows)
         answers: dict[int, Answer] = {}
+        reached = False
         for hop in hops:
             left = [number for number in range(len(rows)) if number not in answers or answers[number].reply.temporary]
             if not left:
                 break
             theirs = await self._at(hop, entry, [rows[number] for number in left], content)
             answers |= zip(left, theirs, strict=True)
-        return [answers[number] for number in range(len(rows))]
+            reached = reached or any(answer.reached for answer in theirs)
+        return [replace(answers[number], reached=reached) for number in range(len(rows))]

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
+import sys
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import Any, get_args
 
 from smtp_pair.entry import Entry, Row, Status
@@ -28,6 +32,11 @@ CREATE TABLE recipient (
 ) WITHOUT ROWID;
 """
 _PUT_MAIL = "INSERT OR REPLACE INTO mail VALUES (?, ?, ?, ?)"
+_ALL = """
+SELECT mail.id, sender, mail.options, accepted,
+    number, address, recipient.options, status, attempts, due, last, warned
+FROM mail LEFT JOIN recipient ON recipient.mail = mail.id ORDER BY mail.id, number
+"""
 _PUT_ROW = "INSERT OR REPLACE INTO recipient VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -79,17 +88,17 @@ def together(*changes: Change) -> Change:
 def entries(database: sqlite3.Connection) -> tuple[list[Entry], frozenset[str]]:
     """The mails, oldest first; and the ids of those whose state can't be read: one such mail is no reason to leave the
     others, nor to lose it."""
-    rows: dict[str, list[Any]] = {}
-    for mail_id, *row in database.execute("SELECT * FROM recipient ORDER BY mail, number"):
-        rows.setdefault(mail_id, []).append(row)
     found: list[Entry] = []
     unread: list[str] = []
-    for mail_id, sender, options, accepted in database.execute("SELECT * FROM mail ORDER BY accepted, id"):
+    # Each mail with its rows as they come: those of 100,000 are not to be in memory twice.
+    for (mail_id, *mail), joined in groupby(database.execute(_ALL), itemgetter(0, 1, 2, 3)):
+        rows = [row[4:] for row in joined if row[4] is not None]
         try:
-            found.append(_entry(mail_id, sender, options, accepted, rows.get(mail_id, [])))
+            found.append(_entry(mail_id, *mail, rows))
         except (ValueError, TypeError, AttributeError):
             log.exception("the queue's mail %s can't be taken up", mail_id)
             unread.append(mail_id)
+    found.sort(key=attrgetter("accepted"))
     return found, frozenset(unread)
 
 
@@ -104,7 +113,7 @@ def _row(
     if status not in get_args(Status) or not isinstance(attempts, int) or not isinstance(last, str):
         raise ValueError(f"no state of a recipient: {(number, status, attempts, last)!r}")
     recipient = Recipient(_address(address), _parsed(options))
-    return Row(recipient, status, attempts, float(due), last, bool(warned))
+    return Row(recipient, status, attempts, float(due), sys.intern(last), bool(warned))
 
 
 def _options(options: Mapping[str, str]) -> str:
@@ -120,5 +129,9 @@ def _parsed(options: str) -> Mapping[str, str]:
     return parsed
 
 
+@lru_cache(maxsize=256)
 def _address(text: str) -> Address:
-    return parse_path(f"<{text}>", utf8=True)[0]
+    """Of thousands that wait, many have a sender in common, and most a domain."""
+    address = parse_path(f"<{text}>", utf8=True)[0]
+    address.domain = sys.intern(address.domain)
+    return address

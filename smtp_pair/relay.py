@@ -33,7 +33,9 @@ class Relay:
     async def attempt(self, hop: NextHop, envelope: Envelope, content: Content) -> Sequence[Reply]:
         """Send the mail to the hop, once. The replies are in the order of the envelope's recipients. The content is
         read when there is a connection for it. Raises OSError when it can't be."""
-        lane = self._hops.setdefault(hop, _Hop())
+        lane = self._hops.get(hop)
+        if lane is None:
+            lane = self._hops[hop] = _Hop()
         failures = lane.failures
         async with lane.room:
             if lane.failures != failures and lane.failure is not None:
@@ -49,6 +51,11 @@ class Relay:
         """Whether the hop, when it was last talked to, offered to notify senders itself (DSN, RFC 3461)."""
         lane = self._hops.get(hop)
         return lane is not None and lane.offers_dsn
+
+    def unreached(self, hop: NextHop) -> Reply | None:
+        """Why the hop could not be reached, the last time; None once it could."""
+        lane = self._hops.get(hop)
+        return lane.failure if lane is not None else None
 
     async def _send(self, hop: NextHop, lane: _Hop, envelope: Envelope, content: Content) -> Sequence[Reply]:
         client = lane.take()
@@ -98,12 +105,13 @@ class _Hop:
         self.failure: Reply | None = None
         """Why, the last time; None once it could."""
         self.offers_dsn = False
-        self._free: list[tuple[SmtpClient, asyncio.TimerHandle]] = []
+        self._free: list[tuple[SmtpClient, float]] = []
+        """With the moment since when; the one that was used last is taken first."""
+        self._timer: asyncio.TimerHandle | None = None
 
     def take(self) -> SmtpClient | None:
         while self._free:
-            client, timer = self._free.pop()
-            timer.cancel()
+            client, _ = self._free.pop()
             if not client.gone:
                 return client
             client.abort()
@@ -113,15 +121,23 @@ class _Hop:
         if not client.usable:
             client.abort()
             return
-        timer = asyncio.get_running_loop().call_later(KEEP, self._expire, client)
-        self._free.append((client, timer))
+        loop = asyncio.get_running_loop()
+        self._free.append((client, loop.time()))
+        if self._timer is None:
+            self._timer = loop.call_later(KEEP, self._expire)
 
     def clear(self) -> list[SmtpClient]:
         free, self._free = self._free, []
-        for _, timer in free:
-            timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         return [client for client, _ in free]
 
-    def _expire(self, client: SmtpClient) -> None:
-        self._free = [entry for entry in self._free if entry[0] is not client]
-        client.abort()
+    def _expire(self) -> None:
+        """One timer for all: it is moved on when it rings, not at each mail."""
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        while self._free and self._free[0][1] + KEEP <= loop.time():
+            self._free.pop(0)[0].abort()
+        if self._free:
+            self._timer = loop.call_at(self._free[0][1] + KEEP, self._expire)

@@ -13,20 +13,21 @@ import base64
 import contextlib
 import os
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from smtp_pair import content as wire
 from smtp_pair import tls
 from smtp_pair.config import is_loopback
+from smtp_pair.connection import Connection
 from smtp_pair.mail import reply
 from smtp_pair.mail.envelope import Envelope, Recipient
 from smtp_pair.mail.errors import DeliveryError
 from smtp_pair.mail.reply import Reply
 from smtp_pair.routes import NextHop
 
-_REPLY_OCTETS = 1 << 15  # a next hop that goes on for longer does not mean it well
 _PIECE = 1 << 18
 
 
@@ -55,8 +56,8 @@ class SmtpClient:
     def __init__(self, hop: NextHop, patience: Patience) -> None:
         self._hop = hop
         self._patience = patience
-        self._reader: asyncio.StreamReader
-        self._writer: asyncio.StreamWriter
+        self._time = asyncio.get_running_loop().time
+        self._connection: Connection
         self.offers: dict[str, str] = {}
         """What EHLO offered: keyword (upper case) to its arguments."""
         self.usable = False
@@ -80,9 +81,7 @@ class SmtpClient:
         name = hop.name or hop.host if context is not None else None
         try:
             async with asyncio.timeout(self._patience.connect):
-                self._reader, self._writer = await asyncio.open_connection(
-                    hop.host, hop.port, ssl=context, server_hostname=name
-                )
+                self._connection = await Connection.open(hop.host, hop.port, context, name)
         except TimeoutError:
             raise DeliveryError(reply.no_answer(str(hop), "the connection takes too long")) from None
         except ssl.SSLError as error:
@@ -112,7 +111,7 @@ class SmtpClient:
         answers: list[Reply] = []
         try:
             if "PIPELINING" in self.offers:
-                self._writer.write(b"".join(commands))
+                self._connection.write(b"".join(commands))
                 for _ in commands:
                     answers.append(await self._reply())
             else:
@@ -135,23 +134,20 @@ class SmtpClient:
         """Part politely, without waiting for an answer."""
         self.usable = False
         with contextlib.suppress(OSError):  # TimeoutError is one: the hop does not read what it is told
-            async with asyncio.timeout(1.0):
-                self._writer.write(b"QUIT\r\n")
-                self._writer.close()
-                await self._writer.wait_closed()
+            self._connection.write(b"QUIT\r\n")
+            await self._connection.close(self._time() + 1.0)
         self.abort()
 
     def abort(self) -> None:
         """Drop the connection."""
         self.usable = False
-        self._writer.transport.abort()
+        self._connection.abort()
 
     @property
     def gone(self) -> bool:
         """Whether the other side is known to have closed it, or has spoken unasked: its words would be taken for the
         answer to something else."""
-        unasked = bool(self._reader._buffer)  # type: ignore[attr-defined]
-        return unasked or self._reader.at_eof() or self._writer.is_closing()
+        return self._connection.unasked or self._connection.closed
 
     async def _introduce(self, hostname: str) -> None:
         greeting = await self._reply()
@@ -189,21 +185,18 @@ class SmtpClient:
             raise TlsFailed(reply.tls_failed(str(self._hop), f"it says {go}"))
         demanding = self._hop.tls == "required"
         context = tls.trusting_context() if demanding else tls.opportunistic_context()
-        # Replies that came before the handshake are not the hop's (CVE-2011-0411, the other way round).
-        self._reader._buffer.clear()  # type: ignore[attr-defined]
         try:
             async with asyncio.timeout(self._patience.connect):
-                await self._writer.start_tls(context, server_hostname=self._hop.name or self._hop.host)
+                await self._connection.start_tls(context, self._hop.name or self._hop.host)
         except TimeoutError:
             raise TlsFailed(reply.tls_failed(str(self._hop), "the handshake takes too long")) from None
         except (OSError, EOFError) as error:  # ssl.SSLError among them
             raise TlsFailed(reply.tls_failed(str(self._hop), _why(error))) from None
-        self._reader._transport = self._writer.transport  # type: ignore[attr-defined]
 
     async def _authenticate(self) -> None:
         if "PLAIN" not in self.offers.get("AUTH", "").upper().split():
             raise DeliveryError(reply.no_auth(str(self._hop)))
-        if self._writer.get_extra_info("sslcontext") is None and not is_loopback(self._hop.host):
+        if not self._connection.in_tls and not is_loopback(self._hop.host):
             # Whoever strips STARTTLS from the offer on the way would be told the password.
             raise DeliveryError(reply.tls_failed(str(self._hop), "and no password without it"))
         proof = base64.b64encode(f"\0{self._hop.user}\0{self._hop.password}".encode())
@@ -264,20 +257,24 @@ class SmtpClient:
             return go
         if not before[0].accepted or not any(answer.accepted for answer in before[1:]):
             # 354 all the same, with nobody to send to: an empty mail is the only way out (RFC 2920 3.1)
-            self._writer.write(b".\r\n")
+            self._connection.write(b".\r\n")
             return await self._reply(self._patience.final)
         if len(content) <= _PIECE:
-            self._writer.write(b"".join(wire.stuff(content)))
+            self._connection.write(b"".join(wire.stuff(content)))
         else:
-            async with self._guarded(self._patience.final):
-                for piece in wire.stuffed_pieces(content):
-                    self._writer.write(piece)
-                    await self._writer.drain()
-                self._writer.write(wire.end_after(content))
+            await self._in_pieces(content)
         final = await self._reply(self._patience.final)
         if not final.accepted and not final.refused:
             raise self._broken(f"it answers {final.code} to the mail")
         return final
+
+    async def _in_pieces(self, content: bytes) -> None:
+        until = self._time() + self._patience.final
+        with self._guarded(self._patience.final):
+            for piece in wire.stuffed_pieces(content):
+                self._connection.write(piece)
+                await self._connection.room(until)
+            self._connection.write(wire.end_after(content))
 
     async def _reset(self) -> None:
         try:
@@ -288,59 +285,40 @@ class SmtpClient:
             self.usable = answer.accepted
 
     async def _ask(self, command: bytes) -> Reply:
-        self._writer.write(command)
+        self._connection.write(command)
         return await self._reply()
 
     async def _reply(self, patience: float | None = None) -> Reply:
-        lines = self._reply_that_is_here() or await self._reply_to_come(patience or self._patience.reply)
+        # all but the first of the replies to a pipelined group have come with it
+        lines = self._connection.taken() or await self._reply_to_come(patience or self._patience.reply)
         try:
-            return Reply.parse(lines)
+            return _parsed(lines[0]) if len(lines) == 1 else Reply.parse(lines)
         except ValueError as error:
             raise self._broken(str(error)) from None
 
-    def _reply_that_is_here(self) -> list[bytes]:
-        """The lines of a reply that has come whole, and need not be waited for: all but the first of those to a
-        pipelined group."""
-        buffer = self._reader._buffer  # type: ignore[attr-defined]
-        lines: list[bytes] = []
-        at = 0
-        while 0 <= (end := buffer.find(b"\n", at)) < _REPLY_OCTETS:
-            lines.append(bytes(buffer[at : end + 1]))
-            at = end + 1
-            if lines[-1][3:4] != b"-":
-                del buffer[:at]
-                self._reader._maybe_resume_transport()  # type: ignore[attr-defined]
-                return lines
-        return []
-
     async def _reply_to_come(self, patience: float) -> list[bytes]:
-        lines: list[bytes] = []
-        octets = 0
-        async with self._guarded(patience):
-            while not lines or lines[-1][3:4] == b"-":
-                line = await self._reader.readline()
-                if not line.endswith(b"\n"):
-                    raise self._broken("closed by the other side")
-                lines.append(line)
-                octets += len(line)
-                if octets > _REPLY_OCTETS:
-                    raise self._broken("its reply does not end")
-        return lines
+        with self._guarded(patience):
+            return await self._connection.reply(self._time() + patience)
 
-    @asynccontextmanager
-    async def _guarded(self, patience: float) -> AsyncIterator[None]:
+    @contextmanager
+    def _guarded(self, patience: float) -> Iterator[None]:
         try:
-            async with asyncio.timeout(patience):
-                yield
+            yield
         except TimeoutError:
             raise self._broken(f"silent for {patience:g} s") from None
-        except ValueError:  # StreamReader's word for a line over its limit
-            raise self._broken("its reply line is too long") from None
+        except (ValueError, EOFError) as error:
+            raise self._broken(str(error)) from None
         except OSError as error:
             raise self._broken(_why(error)) from None
 
     def _broken(self, why: str) -> Broken:
         return Broken(reply.connection_broke(str(self._hop), why))
+
+
+@lru_cache(maxsize=128)
+def _parsed(line: bytes) -> Reply:
+    """A hop says the same few replies again and again."""
+    return Reply.parse([line])
 
 
 def _options(options: Mapping[str, str], *names: str) -> str:

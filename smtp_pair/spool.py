@@ -10,21 +10,24 @@ Committing is the promise: in durable mode the mail is on disk, file and folder,
 A notification is a mail like any other. It enters in the same commit in which the recipient it tells of is marked as
 failed, so that a crash can neither lose nor double it.
 
-Nothing here waits for anything else: each mail has an attempt of its own for each of its ways, and what goes wrong with
-one is told in the log and put off.
+What goes one way stands in line there, and waits for nothing that goes another. Each mail has an attempt of its own,
+and what goes wrong with one is told in the log and put off. Only where nobody can be reached is that the answer for all
+that stand in line: else one that never answers would hold each of them up in turn.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from smtp_pair.clock import Clock, Handle
+from smtp_pair.agenda import Agenda
+from smtp_pair.clock import Clock
 from smtp_pair.config import Retry
 from smtp_pair.entry import Answer, Content, Entry, Event, Outcome, Row, Waiting
 from smtp_pair.keeper import Keeper
@@ -38,6 +41,22 @@ log = logging.getLogger(__name__)
 Attempt = Callable[[Route, Entry, Sequence[Row], Content], Awaitable[Sequence[Answer]]]
 """Try to hand a mail on, once; an answer for each of the rows. The content is read when it is its turn: of thousands
 that wait for one next hop, few are in memory."""
+
+
+AT_ONCE = 50
+"""Mails on one way that are being tried, or whose attempt is being written down, at the same time. The others stand in
+line, and are neither tasks nor in memory."""
+_TOGETHER = 500
+"""Mails whose end is written down together."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """Mails whose time has come, on one way."""
+
+    mails: deque[Entry] = field(default_factory=deque)
+    served_by: int = 0
+    """So many tasks."""
 
 
 class Notifier(Protocol):
@@ -73,9 +92,10 @@ class Spool:
         self._announce = announce
         self._random = random
         self._entries: dict[str, Entry] = {}
-        self._timers: dict[tuple[str, Route], Handle] = {}
+        self._agenda: Agenda[tuple[str, Route]] = Agenda(clock, self._due)
+        self._lines: dict[Route, _Line] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._attempts: set[asyncio.Future[Sequence[Answer]]] = set()
+        self._attempting: set[asyncio.Task[Any]] = set()
         self._closed = False
         self._keeper = Keeper(
             directory, clock, durable=durable, take_up=self._take_up, known=self._entries.values, start=self._task
@@ -143,8 +163,7 @@ class Spool:
         chosen = [entry for entry in self._entries.values() if mail_id in ("", entry.id)]
         for entry in chosen:
             for route in self._routes(entry):
-                if (entry.id, route) in self._timers:  # else it is being tried already
-                    self._timers[entry.id, route].cancel()
+                if self._agenda.call_off((entry.id, route)):  # else it is being tried already
                     self._start(entry, route)
         return sum(len(entry.waiting) for entry in chosen)
 
@@ -152,10 +171,10 @@ class Spool:
         """Forget a mail, without telling anybody; whether there was one that is not just being tried. Raises OSError
         when it can't be removed from the disk at once."""
         entry = self._entries.get(mail_id)
-        if entry is None or any((mail_id, route) not in self._timers for route in self._routes(entry)):
+        if entry is None or any((mail_id, route) not in self._agenda for route in self._routes(entry)):
             return False
         for route in self._routes(entry):
-            self._timers.pop((mail_id, route)).cancel()
+            self._agenda.call_off((mail_id, route))
         del self._entries[mail_id]
         await self._keeper.remove(entry)
         return True
@@ -167,11 +186,11 @@ class Spool:
     async def close(self) -> None:
         """Stop; what is not finished stays on disk."""
         self._closed = True
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
-        for attempt in self._attempts:
-            attempt.cancel()
+        self._agenda.clear()
+        for line in self._lines.values():
+            line.mails.clear()
+        for task in self._attempting:
+            task.cancel()
         await self.settled()
         await self._keeper.close()
 
@@ -209,12 +228,32 @@ class Spool:
 
     def _later(self, entry: Entry, route: Route, due: float) -> None:
         if not self._closed:
-            self._timers[entry.id, route] = self._clock.call_at(due, partial(self._start, entry, route))
+            self._agenda.put((entry.id, route), due)
+
+    def _due(self, key: tuple[str, Route]) -> None:
+        mail_id, route = key
+        self._start(self._entries[mail_id], route)
 
     def _start(self, entry: Entry, route: Route) -> None:
-        self._timers.pop((entry.id, route), None)
-        if not self._closed:
-            self._task(self._try(entry, route))
+        if self._closed:
+            return
+        line = self._lines.get(route)
+        if line is None:
+            line = self._lines[route] = _Line()
+        line.mails.append(entry)
+        if line.served_by < AT_ONCE:
+            line.served_by += 1
+            self._task(self._serve(route, line))
+
+    async def _serve(self, route: Route, line: _Line) -> None:
+        """Try the mails of a line, one after the other."""
+        try:
+            while line.mails:
+                await self._try(line.mails.popleft(), route, line)
+        finally:
+            line.served_by -= 1
+            if not line.served_by:
+                del self._lines[route]
 
     def _task(self, work: Coroutine[Any, Any, None]) -> None:
         """Do what nobody waits for, but at the end; what goes wrong there is told in the log."""
@@ -222,25 +261,54 @@ class Spool:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _try(self, entry: Entry, route: Route) -> None:
+    async def _try(self, entry: Entry, route: Route, line: _Line) -> None:
         try:
-            rows = [row for row in entry.waiting if self._route_of(row) == route]
+            rows = self._rows(entry, route)
             answers = await self._answers(entry, route, rows) if rows else []  # none: what is known is yet to be saved
-            if answers is not None:
-                outcomes = [self._decide(entry, row, route, answer) for row, answer in zip(rows, answers, strict=True)]
-                await self._conclude(entry, route, outcomes)
+            if answers is None:
+                return
+            await self._take(entry, route, rows, answers)
+            if answers and not any(answer.reached for answer in answers):
+                await self._answer_all(line, route, answers[0])
         except Exception:
-            log.exception("spool: attempt of %s: a fault of ours, it is tried again", entry.id)
-            self._later(entry, route, self._clock.now() + self._retry.delay(1))
+            self._our_fault(entry, route)
+
+    def _rows(self, entry: Entry, route: Route) -> list[Row]:
+        return [row for row in entry.waiting if self._route_of(row) == route]
+
+    async def _answer_all(self, line: _Line, route: Route, answer: Answer) -> None:
+        """The way is closed: that is the answer for all that stood in line meanwhile."""
+        stood, line.mails = line.mails, deque()
+        while stood:
+            some = [stood.popleft() for _ in range(min(len(stood), _TOGETHER))]
+            await asyncio.gather(*(self._take_answer(entry, route, answer) for entry in some))
+
+    async def _take_answer(self, entry: Entry, route: Route, answer: Answer) -> None:
+        try:
+            rows = self._rows(entry, route)
+            await self._take(entry, route, rows, [answer] * len(rows))
+        except Exception:
+            self._our_fault(entry, route)
+
+    def _our_fault(self, entry: Entry, route: Route) -> None:
+        log.exception("spool: attempt of %s: a fault of ours, it is tried again", entry.id)
+        self._later(entry, route, self._clock.now() + self._retry.delay(1))
+
+    async def _take(self, entry: Entry, route: Route, rows: Sequence[Row], answers: Sequence[Answer]) -> None:
+        outcomes = [self._decide(entry, row, route, answer) for row, answer in zip(rows, answers, strict=True)]
+        await self._conclude(entry, route, outcomes)
 
     async def _answers(self, entry: Entry, route: Route, rows: Sequence[Row]) -> Sequence[Answer] | None:
         """What came of an attempt; None: the spool was closed meanwhile. Only the attempt itself is ever cut short, for
         what a next hop has taken must be written down."""
-        attempt = asyncio.ensure_future(self._attempt(route, entry, rows, partial(self._keeper.read, entry)))
-        self._attempts.add(attempt)
-        attempt.add_done_callback(self._attempts.discard)
+        task = asyncio.current_task()
+        assert task is not None
+        self._attempting.add(task)
         try:
-            answers = await attempt
+            try:
+                answers = await self._attempt(route, entry, rows, partial(self._keeper.read, entry))
+            finally:
+                self._attempting.discard(task)
             if len(answers) == len(rows):
                 return answers
             log.error("spool: attempt of %s: %d answers for %d recipients", entry.id, len(answers), len(rows))

@@ -147,8 +147,7 @@ class _Queue:
 
     def close(self) -> None:
         """Nothing more is tried."""
-        for timer in self._spool._timers.values():
-            timer.cancel()
+        self._loop.run_until_complete(self._spool.close())
         self._loop.close()
 
 

@@ -63,7 +63,7 @@ def test_no_delay_towards_the_next_server(mail_pair: Pair, monkeypatch: pytest.M
     stock = SmtpClient.send
 
     async def send(client: SmtpClient, *args: object) -> object:
-        sock = client._writer.get_extra_info("socket")
+        sock = client._connection.transport.get_extra_info("socket")
         seen.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0)
         return await stock(client, *args)  # type: ignore[arg-type]
 

@@ -493,7 +493,8 @@ async def test_a_connection_that_is_gone(scripted_hop: StartHop, connect: Connec
     client = await connect(hop)
     assert not client.gone
     hop.hang_up()
-    await client._reader.read()  # until its end
+    while not client._connection.over:
+        await asyncio.sleep(0)
     assert client.gone
 
 
