@@ -52,6 +52,8 @@ class Entry:
     content: bytes | None
     """The mail as it is sent on, this hop's Received field on top; None once it lies on disk alone."""
     on_disk: bool = False
+    failed: tuple[str, tuple[Address, ...]] | None = field(default=None, repr=False, compare=False)
+    """Of a notification of failure: the id of the mail that failed, and for whom."""
     saving: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False, compare=False)
     """Held while the disk is brought up to date: attempts at several next hops end when they like."""
 

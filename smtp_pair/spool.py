@@ -63,6 +63,7 @@ class Spool:
         notifier: Notifier,
         announce: Callable[[Entry], None],
         random: Callable[[], float],
+        dropped: Callable[[Entry], None] = lambda entry: None,
     ) -> None:
         self._retry = retry
         self._clock = clock
@@ -72,6 +73,7 @@ class Spool:
         self._notifier = notifier
         self._announce = announce
         self._random = random
+        self._dropped = dropped
         self._entries: dict[str, Entry] = {}
         self._timers: dict[tuple[str, Route], Handle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -99,6 +101,10 @@ class Spool:
             for entry in tuple(self._entries.values())
             for row in entry.waiting
         ]
+
+    def held(self) -> dict[str, set[Address]]:
+        """The mails that are not finished, by their ids, and their recipients that wait."""
+        return {entry.id: {row.recipient.address for row in entry.waiting} for entry in tuple(self._entries.values())}
 
     async def load(self) -> None:
         """Take up what an earlier run left."""
@@ -157,6 +163,7 @@ class Spool:
         for route in self._routes(entry):
             self._timers.pop((mail_id, route)).cancel()
         del self._entries[mail_id]
+        self._dropped(entry)
         await self._keeper.remove(entry)
         return True
 
