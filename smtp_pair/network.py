@@ -312,7 +312,7 @@ class Network:
         """What the other servers have for that domain, in lines."""
         told = []
         for server in self.servers:
-            if server.domain != domain and (waiting := server.queued_for(domain)):
+            if server.domain != domain and (waiting := server.queued(domain)):
                 told += [f"{server.hostname} has mail for {domain} in its queue:", *(f"  - {one}" for one in waiting)]
         return told
 

@@ -269,20 +269,19 @@ class Server(Waits):
     def _explain(self) -> str:
         """What a wait that ended in vain should know besides: what is still under way, and what was said last."""
         told = [] if self._running is not None else [f"{self.hostname} is not running."]
-        waiting = self._running.spool.waiting if self._running is not None else []
+        waiting = self.queued()
         if waiting:
-            told.append("It has mail in its own queue:")
-            told += [f"  - {_in_the_queue(one)}" for one in waiting[:_WAITING]]
+            told += ["It has mail in its own queue:", *(f"  - {one}" for one in waiting[:_WAITING])]
             told += [f"  ... and {len(waiting) - _WAITING} more"] if len(waiting) > _WAITING else []
         told += self.more_to_explain()
         said = render(self.transcripts, _SAID, brief=True)
         told += ["What was said here:", *(f"  {line}".rstrip() for line in said.split("\n"))] if said else []
         return "\n".join(told)
 
-    def queued_for(self, domain: str) -> list[str]:
-        """The mails in its queue for a domain, each in a line for people."""
+    def queued(self, domain: str = "") -> list[str]:
+        """The mails in its queue, or those for one domain, each in a line for people."""
         waiting = self._running.spool.waiting if self._running is not None else []
-        return [_in_the_queue(one) for one in waiting if one.recipient.domain_key == domain_key(domain)]
+        return [_in_the_queue(one) for one in waiting if domain_key(domain) in ("", one.recipient.domain_key)]
 
 
 def _in_the_queue(one: Waiting) -> str:
