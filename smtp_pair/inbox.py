@@ -135,6 +135,7 @@ class Inbox:
 
     def wait_for(self, wanted: Wanted, count: int, timeout: float) -> list[Mail]:
         """The first ``count`` mails that are wanted. Raises MailNotFound after ``timeout`` seconds."""
+        __tracebackhide__ = True  # pytest shows the line of the test, not these
         found = self._first(wanted, count, timeout)
         if len(found) < count:
             raise MailNotFound(self._nothing(wanted, count, found, timeout))
@@ -142,6 +143,7 @@ class Inbox:
 
     async def wait_for_async(self, wanted: Wanted, count: int, seconds: float) -> list[Mail]:
         """The same without blocking the caller's event loop."""
+        __tracebackhide__ = True
         found = await self._first_async(wanted, count, seconds)
         if len(found) < count:
             raise MailNotFound(self._nothing(wanted, count, found, seconds))
@@ -149,13 +151,16 @@ class Inbox:
 
     def assert_none(self, wanted: Wanted, within: float) -> None:
         """Raises UnexpectedMail if a wanted mail is there, or comes within so many seconds."""
+        __tracebackhide__ = True
         self._refuse(wanted, self._first(wanted, 1, within))
 
     async def assert_none_async(self, wanted: Wanted, within: float) -> None:
         """The same without blocking the caller's event loop."""
+        __tracebackhide__ = True
         self._refuse(wanted, await self._first_async(wanted, 1, within))
 
     def _refuse(self, wanted: Wanted, found: list[Mail]) -> None:
+        __tracebackhide__ = True
         if found:
             raise UnexpectedMail(f"{self._hostname} has a mail{wanted}, and should not: {describe(found[0])}")
 

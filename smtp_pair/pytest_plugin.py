@@ -45,8 +45,8 @@ _SETTINGS: Mapping[str, tuple[tuple[str, ...], str, str]] = {
     "transcript": (
         ("off", "on", "retain-on-failure"),
         "retain-on-failure",
-        "show and keep what the mail servers of a test and their clients said: always, never, or when it fails "
-        "(retain-on-failure, which is what is done unless told otherwise)",
+        "show and keep what was said to the mail servers of a test: never, always, or (as long as nothing else is "
+        "said) when it fails",
     ),
     "output": ((), "test-results", "the folder for what is kept of a test's mail (test-results)"),
     "conservation": (

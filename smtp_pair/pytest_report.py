@@ -44,10 +44,13 @@ def watched(request: pytest.FixtureRequest, network: Network) -> Iterator[None]:
     yield
     failed = node.testsfailed if isinstance(node, pytest.Session) else node.stash.get(FAILED, False)
     if checked and not failed:  # a test that has failed is told of that
+        why = ""
         try:
             network.assert_conserved(timeout=GRACE)
         except NotConserved as error:
-            pytest.fail(str(error), pytrace=False)
+            why = str(error)
+        if why:
+            pytest.fail(why, pytrace=False)
 
 
 def add(item: pytest.Item, report: pytest.TestReport, networks: Sequence[Network]) -> None:

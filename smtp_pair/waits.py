@@ -40,6 +40,7 @@ class Waits:
         is the decoded text, exact, or a compiled pattern; ``where`` is a function of the mail, called in this thread;
         ``after`` leaves out the mails up to and with that one. Raises MailNotFound, which tells what did come.
         """
+        __tracebackhide__ = True
         return self._inbox.wait_for(Wanted(to, sender, subject, where, after), 1, timeout)[0]
 
     async def wait_for_async(
@@ -53,6 +54,7 @@ class Waits:
         timeout: float = 5.0,  # noqa: ASYNC109  # as in wait_for; a time-out here says what did come
     ) -> Mail:
         """As :meth:`wait_for`, without blocking the event loop of the test."""
+        __tracebackhide__ = True
         found = await self._inbox.wait_for_async(Wanted(to, sender, subject, where, after), 1, timeout)
         return found[0]
 
@@ -68,6 +70,7 @@ class Waits:
         timeout: float = 5.0,
     ) -> list[Mail]:
         """The first ``count`` mails that match, as :meth:`wait_for`."""
+        __tracebackhide__ = True
         return self._inbox.wait_for(Wanted(to, sender, subject, where, after), count, timeout)
 
     async def wait_for_all_async(
@@ -82,6 +85,7 @@ class Waits:
         timeout: float = 5.0,  # noqa: ASYNC109
     ) -> list[Mail]:
         """As :meth:`wait_for_all`, without blocking the event loop of the test."""
+        __tracebackhide__ = True
         return await self._inbox.wait_for_async(Wanted(to, sender, subject, where, after), count, timeout)
 
     def wait_for_bounce(
@@ -100,6 +104,7 @@ class Waits:
         ``recipient`` is whom it tells of (with ``*`` as a wildcard), ``action`` what became of that one (``failed``,
         ``delayed``, ``delivered``, ``relayed``), ``status`` the enhanced code (``5.1.1``). RFC 3464.
         """
+        __tracebackhide__ = True
         wanted = WantedStatus(recipient, action, status)
         return self.wait_for(to=to, where=wanted.describes, after=after, timeout=timeout)
 
@@ -114,6 +119,7 @@ class Waits:
         timeout: float = 5.0,  # noqa: ASYNC109
     ) -> Mail:
         """As :meth:`wait_for_bounce`, without blocking the event loop of the test."""
+        __tracebackhide__ = True
         wanted = WantedStatus(recipient, action, status)
         return await self.wait_for_async(to=to, where=wanted.describes, after=after, timeout=timeout)
 
@@ -128,6 +134,7 @@ class Waits:
         after: Mail | None = None,
     ) -> None:
         """Raises UnexpectedMail if a matching mail is there, or comes within so many seconds."""
+        __tracebackhide__ = True
         self._inbox.assert_none(Wanted(to, sender, subject, where, after), within)
 
     async def assert_no_mail_async(
@@ -141,4 +148,5 @@ class Waits:
         after: Mail | None = None,
     ) -> None:
         """As :meth:`assert_no_mail`, without blocking the event loop of the test."""
+        __tracebackhide__ = True
         await self._inbox.assert_none_async(Wanted(to, sender, subject, where, after), within)
