@@ -47,6 +47,7 @@ __all__ = [
     "Mail",
     "MailNotFound",
     "Network",
+    "NotConserved",
     "NotRunning",
     "Pair",
     "Reply",
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from smtp_pair.mail.errors import (
         ConfigError,
         MailNotFound,
+        NotConserved,
         NotRunning,
         SmtpPairError,
         StartError,
@@ -87,6 +89,7 @@ _HOMES = {
     "Mail": "mail.message",
     "MailNotFound": "mail.errors",
     "Network": "network",
+    "NotConserved": "mail.errors",
     "NotRunning": "mail.errors",
     "Pair": "network",
     "Reply": "mail.reply",

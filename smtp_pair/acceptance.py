@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Protocol
 from smtp_pair import record
 from smtp_pair.aliases import Aliases
 from smtp_pair.clock import Clock
+from smtp_pair.conservation import Conservation
 from smtp_pair.disk import in_thread, remove_quietly
 from smtp_pair.entry import Answer, Content, Entry, Outcome, Row
 from smtp_pair.facts import Fact
@@ -113,6 +114,8 @@ class Acceptance:
         ids: Ids,
         durable: bool,
         bounces: bool,
+        conservation: Conservation | None = None,
+        relay: Callable[[tuple[str, int]], str] = lambda _: "",
     ) -> None:
         self._hostname = hostname
         self._directory = directory
@@ -127,6 +130,8 @@ class Acceptance:
         self._ids = ids
         self._durable = durable
         self._bounces = bounces
+        self._conservation = conservation or Conservation(ids.__contains__)
+        self._relay = relay  # the server of the network at the other end of a connection
         self._under_way: set[asyncio.Task[Receipt]] = set()
 
     def accept(self, envelope: Envelope, content: bytes, origin: Origin) -> Receipt | asyncio.Future[Receipt]:
@@ -269,6 +274,7 @@ class Acceptance:
         self._settle(mail, stored=True)
         if delivered is not None:
             self._inbox.put(delivered)
+        self._account_for(mail, fact)
         receipt = reply.stored(mail.id)
 
         def announce() -> None:
@@ -277,9 +283,26 @@ class Acceptance:
                 self._inbox.wake()
             if mail.entry is not None:
                 self._spool.release(mail.entry)
+                self._conservation.released(mail.id)
             self._tell_of_success(mail, receipt)
 
         return Receipt(receipt, announce)
+
+    def _account_for(self, mail: Incoming, fact: Fact) -> None:
+        """No recipient is lost from here on."""
+        if self._relay((mail.origin.host, mail.origin.port)):
+            self._conservation.arrived(self._hostname, mail.content, mail.envelope.recipients)
+        self._conservation.accepted(
+            self._hostname,
+            mail.id,
+            mail.envelope.sender,
+            fact.data["title"],
+            fact.data["client"],
+            delivered=[recipient.address for recipient, _ in mail.here],
+            ignored=[recipient.address for recipient, _ in mail.nowhere],
+            pending=[recipient.address for recipient, _ in mail.onward],
+            content=mail.content,
+        )
 
     def _tell_of_success(self, mail: Incoming, receipt: Reply) -> None:
         """For those senders who asked to be told of what was delivered here (NOTIFY=SUCCESS, RFC 3461 4.1)."""

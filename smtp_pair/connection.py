@@ -111,6 +111,18 @@ class Connection(asyncio.Protocol):
         return self.transport.get_extra_info("sslcontext") is not None
 
     @property
+    def tls_version(self) -> str:
+        """What it is encrypted with: ``TLSv1.3``; "" where it is not."""
+        tls = self.transport.get_extra_info("ssl_object")
+        return tls.version() or "" if tls is not None else ""
+
+    @property
+    def own_end(self) -> tuple[str, int]:
+        """Its address on this side."""
+        host, port = self.transport.get_extra_info("sockname")[:2]
+        return host, port
+
+    @property
     def closed(self) -> bool:
         """Whether it is closed, or about to be, whoever did it."""
         return self.over or self.transport.is_closing()

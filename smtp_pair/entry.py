@@ -52,6 +52,8 @@ class Entry:
     content: bytes | None
     """The mail as it is sent on, this hop's Received field on top; None once it lies on disk alone."""
     on_disk: bool = False
+    failed: tuple[str, tuple[Address, ...]] | None = field(default=None, repr=False, compare=False)
+    """Of a notification of failure: the id of the mail that failed, and for whom."""
     _saving: asyncio.Lock | None = field(default=None, init=False, repr=False, compare=False)
 
     @property

@@ -135,11 +135,42 @@ class Inbox:
 
     def wait_for(self, wanted: Wanted, count: int, timeout: float) -> list[Mail]:
         """The first ``count`` mails that are wanted. Raises MailNotFound after ``timeout`` seconds."""
+        __tracebackhide__ = True  # pytest shows the line of the test, not these
+        found = self._first(wanted, count, timeout)
+        if len(found) < count:
+            raise MailNotFound(self._nothing(wanted, count, found, timeout))
+        return found
+
+    async def wait_for_async(self, wanted: Wanted, count: int, seconds: float) -> list[Mail]:
+        """The same without blocking the caller's event loop."""
+        __tracebackhide__ = True
+        found = await self._first_async(wanted, count, seconds)
+        if len(found) < count:
+            raise MailNotFound(self._nothing(wanted, count, found, seconds))
+        return found
+
+    def assert_none(self, wanted: Wanted, within: float) -> None:
+        """Raises UnexpectedMail if a wanted mail is there, or comes within so many seconds."""
+        __tracebackhide__ = True
+        self._refuse(wanted, self._first(wanted, 1, within))
+
+    async def assert_none_async(self, wanted: Wanted, within: float) -> None:
+        """The same without blocking the caller's event loop."""
+        __tracebackhide__ = True
+        self._refuse(wanted, await self._first_async(wanted, 1, within))
+
+    def _refuse(self, wanted: Wanted, found: list[Mail]) -> None:
+        __tracebackhide__ = True
+        if found:
+            raise UnexpectedMail(f"{self._hostname} has a mail{wanted}, and should not: {describe(found[0])}")
+
+    def _first(self, wanted: Wanted, count: int, timeout: float) -> list[Mail]:
+        """The first ``count`` mails that are wanted, or as many as come in time."""
         self._check(wanted, count, timeout)
         deadline = time.monotonic() + timeout
         seen = 0
         found: list[Mail] = []
-        while True:
+        while len(found) < count:
             with self._came:
                 # The predicate is the test's own code: it runs in the test's thread, and outside the lock.
                 if self._forgotten + len(self._mails) <= seen:
@@ -150,11 +181,9 @@ class Inbox:
                 fresh = self._mails[max(0, seen - self._forgotten) :]
                 seen = self._forgotten + len(self._mails)
             found += self._wanted(fresh, wanted)
-            if len(found) >= count:
-                return found[:count]
-        raise MailNotFound(self._nothing(wanted, count, found, timeout))
+        return found[:count]
 
-    async def wait_for_async(self, wanted: Wanted, count: int, seconds: float) -> list[Mail]:
+    async def _first_async(self, wanted: Wanted, count: int, seconds: float) -> list[Mail]:
         """The same without blocking the caller's event loop."""
         self._check(wanted, count, seconds)
         loop = asyncio.get_running_loop()
@@ -175,18 +204,10 @@ class Inbox:
                         return found[:count]
                     await woken.wait()
         except TimeoutError:
-            raise MailNotFound(self._nothing(wanted, count, found, seconds)) from None
+            return found
         finally:
             with self._came:
                 self._listeners.discard(listener)
-
-    def assert_none(self, wanted: Wanted, within: float) -> None:
-        """Raises UnexpectedMail if a wanted mail is there, or comes within so many seconds."""
-        try:
-            mail = self.wait_for(wanted, 1, within)[0]
-        except MailNotFound:
-            return
-        raise UnexpectedMail(f"{self._hostname} has a mail{wanted}, and should not: {describe(mail)}")
 
     def _check(self, wanted: Wanted, count: object, seconds: object) -> None:
         if not isinstance(count, int) or count < 1:

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, TypeVar
@@ -32,15 +32,18 @@ from smtp_pair.config import (
     destination,
     is_loopback,
 )
+from smtp_pair.conservation import Account, Conservation, Queued, report
 from smtp_pair.disk import remove_quietly
 from smtp_pair.dns import Resolver
 from smtp_pair.dns_server import DnsServer
 from smtp_pair.folder import Folder, Given
 from smtp_pair.journal import Listener
 from smtp_pair.mail.address import domain_key
-from smtp_pair.mail.errors import ConfigError, NotRunning
+from smtp_pair.mail.errors import ConfigError, NotConserved, NotRunning
+from smtp_pair.recorder import Recorder
 from smtp_pair.routes import Destination, NextHop, Table, TlsTowards
 from smtp_pair.server import Server
+from smtp_pair.transcript import Transcript
 
 N = TypeVar("N", bound="Network")
 RouteTo = str | Destination | Mapping[str, str]
@@ -100,6 +103,11 @@ class Network:
         self._dns = DnsServer() if dns is True else None
         self._name_server = _name_server(dns, allow_remote=allow_remote)
         self._ids = _Ids()
+        self._recorder = Recorder()
+        self._conservation = Conservation(self._ids.__contains__)
+        self._settling: set[asyncio.Task[None]] = set()
+        self.conserving = True
+        """Whether :meth:`fresh` ends with :meth:`assert_conserved`, as the fixtures do."""
         self._servers: dict[str, Server] = {}
         self._listeners: list[Listener] = []
         self._lock = threading.RLock()
@@ -179,6 +187,12 @@ class Network:
         own: dict[str, Destination] = {
             domain_key(name): hop for server, hop in hops.items() for name in (server.domain, server.hostname)
         }
+        self._recorder.ports = frozenset(server.port for server in servers.values())
+        self._recorder.names = {
+            (hop.host, hop.port): f"the next hop of {domain}"
+            for domain, hop in self._routes.items()
+            if isinstance(hop, NextHop)
+        }
         resolver = self._resolver({server.hostname.lower(): hop for server, hop in hops.items()})
         # Where the network has a name server of its own, that one knows the way to its domains too, and may be made to
         # forget it.
@@ -209,8 +223,16 @@ class Network:
 
     def _server_of(self, config: Domain) -> Server:
         server = Server(
-            config, self._folder, bind=self._host, clock=self._clock, ids=self._ids, random=self._random.random
+            config,
+            self._folder,
+            bind=self._host,
+            clock=self._clock,
+            ids=self._ids,
+            random=self._random.random,
+            recorder=self._recorder,
+            conservation=self._conservation,
         )
+        server.more_to_explain = partial(self._on_its_way, config.name)
         for listener in self._listeners:
             server.subscribe(listener)
         return server
@@ -258,6 +280,50 @@ class Network:
 
     # -- between tests -------------------------------------------------------------------------------------------------
 
+    def assert_conserved(self, *, timeout: float = 5.0) -> Account:
+        """Raises NotConserved, which names recipient and mail, where one that a server accepted is lost, doubled or
+        changed on its way to another. Else each has ended as exactly one of delivered, forwarded, bounced, failed
+        (where its sender wanted no notification, or there is none), ignored and dropped, or is still queued; the sums
+        are what this gives.
+
+        First the attempts under way are awaited, up to ``timeout`` seconds: one that takes longer is in the queue.
+        What was sent again because a next hop's reply was lost is a duplicate, and allowed (RFC 5321 4.5.4.1).
+        """
+        if self._conservation.account.accepted:  # else there is nothing to await
+            faults = (
+                background.run(self._unaccounted(timeout))
+                if self._running
+                else self._conservation.check(self._held(settled=True))
+            )
+            if faults:
+                raise NotConserved(report(faults, self._conservation.account))
+        return self._conservation.account
+
+    async def _unaccounted(self, timeout: float) -> list[str]:  # noqa: ASYNC109
+        settling = asyncio.get_running_loop().create_task(self._settled())
+        self._settling.add(settling)
+        settling.add_done_callback(self._settling.discard)
+        # Not cancelled when it takes too long: that would cancel the attempts themselves.
+        done, _ = await asyncio.wait({settling}, timeout=timeout)
+        await self._conservation.settled()
+        return self._conservation.check(self._held(settled=bool(done)))
+
+    def _held(self, *, settled: bool) -> Queued:
+        return {mail: who for server in self.servers for mail, who in server.held(settled=settled).items()}
+
+    def _on_its_way(self, domain: str) -> list[str]:
+        """What the other servers have for that domain, in lines."""
+        told = []
+        for server in self.servers:
+            if server.domain != domain and (waiting := server.queued(domain)):
+                told += [f"{server.hostname} has mail for {domain} in its queue:", *(f"  - {one}" for one in waiting)]
+        return told
+
+    @property
+    def transcripts(self) -> list[Transcript]:
+        """What was said on all servers, in the order in which the sessions began."""
+        return sorted((one for server in self.servers for one in server.transcripts), key=lambda one: one.began)
+
     def settle(self) -> None:
         """Wait until nothing moves: on no server is a mail being accepted, or an attempt to pass one on under way."""
         background.run(self._settled())
@@ -272,17 +338,21 @@ class Network:
         """The running network with empty inboxes, and emptied again at the end, the files of those mails included.
 
         For hypothesis, which calls a test many times with one network: ``with mail_pair_session.fresh() as pair:``.
+        It ends with :meth:`assert_conserved`. After a failure the mails and transcripts stay to be looked at, until the
+        next time.
         """
         self._forget()
-        try:
-            yield self
-        finally:
-            self._forget()
+        yield self
+        if self.conserving:
+            self.assert_conserved()
+        self._forget()
 
     def _forget(self) -> None:
         self.settle()
         for server in self.servers:
             server.forget()
+        self._recorder.reset()
+        self._conservation.reset()
 
 
 _running: set[Network] = set()

@@ -91,4 +91,5 @@ class Notifier:
         if not header.isascii() or not about.sender.isascii():
             options["SMTPUTF8"] = ""
         row = Row(Recipient(about.sender, {"NOTIFY": "NEVER"}), due=moment)
-        return Entry(mail_id, NULL_PATH, options, moment, [row], text)
+        failed = tuple(one.address for one in reports if one.action == "failed")
+        return Entry(mail_id, NULL_PATH, options, moment, [row], text, failed=(about.id, failed) if failed else None)

@@ -11,12 +11,17 @@ fixture                gives
 =====================  ===============================================================================================
 
 All of them serve plain tests, pytest-asyncio and anyio alike: the servers run on a thread and event loop of their own.
+
+A failing test shows what was said, and keeps it (``pytest_report.py``); at the end of each, no mail may be lost or
+doubled. Options, each with its twin in the ini file (``mail_transcript``) and the environment
+(``SMTP_PAIR_MAIL_TRANSCRIPT``): ``--mail-transcript``, ``--mail-output``, ``--mail-conservation``.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, cast
@@ -25,8 +30,84 @@ import pytest
 
 # smtp_pair's own modules are imported where they are used: this file is loaded in every run of every suite.
 if TYPE_CHECKING:
+    import pluggy
+
     from smtp_pair.config import Domain, Durability, Retry
     from smtp_pair.network import Network, Pair, RouteTo
+
+# -- options and reports -----------------------------------------------------------------------------------------------
+
+NETWORKS: pytest.StashKey[list[Network]] = pytest.StashKey()
+"""The networks that a test uses; of the session, those that all may use."""
+FAILED: pytest.StashKey[bool] = pytest.StashKey()
+SHOWN: pytest.StashKey[bool] = pytest.StashKey()
+
+_SETTINGS: Mapping[str, tuple[tuple[str, ...], str, str]] = {
+    "transcript": (
+        ("off", "on", "retain-on-failure"),
+        "retain-on-failure",
+        "show and keep what was said to the mail servers of a test: never, always, or (as long as nothing else is "
+        "said) when it fails",
+    ),
+    "output": ((), "test-results", "the folder for what is kept of a test's mail (test-results)"),
+    "conservation": (
+        ("on", "off"),
+        "on",
+        "at the end of a test, fail it if a mail that a server accepted is lost, doubled or changed (on)",
+    ),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """--mail-transcript, --mail-output, --mail-conservation."""
+    group = parser.getgroup("smtp-pair", "mail servers (smtp-pair)")
+    for name, (choices, _, purpose) in _SETTINGS.items():
+        metavar = "|".join(choices) or "DIR"
+        group.addoption(f"--mail-{name}", choices=choices or None, default=None, metavar=metavar, help=purpose)
+        parser.addini(f"mail_{name}", purpose, default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse at once what can't be."""
+    config.addinivalue_line(
+        "markers",
+        "mail_losses(reason): this test loses mail, or doubles it, on purpose: no check at its end (smtp-pair)",
+    )
+    for name in _SETTINGS:
+        setting(config, name)
+
+
+def setting(config: pytest.Config, name: str) -> str:
+    """What the command line says, else the environment, else the ini file. Raises UsageError, which names the
+    culprit."""
+    choices, default, _ = _SETTINGS[name]
+    variable = f"SMTP_PAIR_MAIL_{name.upper()}"
+    for place, value in (
+        (f"--mail-{name}", config.getoption(f"mail_{name}")),
+        (variable, os.environ.get(variable)),
+        (f"mail_{name} in the ini file", config.getini(f"mail_{name}")),
+    ):
+        if value:
+            if choices and value not in choices:
+                raise pytest.UsageError(f"{place}: {value!r} is none of {', '.join(choices)}")
+            return str(value)
+    return default
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pluggy.Result[pytest.TestReport], None]:
+    """A test that has mail servers shows and keeps what they said, where that is wanted."""
+    outcome = yield
+    networks = item.stash.get(NETWORKS, [])
+    if "mail_pair_session" in getattr(item, "fixturenames", ()):
+        networks = [*item.session.stash.get(NETWORKS, []), *networks]
+    if networks:
+        from smtp_pair.pytest_report import add
+
+        add(item, outcome.get_result(), networks)
+
+
+# -- fixtures ----------------------------------------------------------------------------------------------------------
 
 
 class MailNetwork(Protocol):
@@ -74,26 +155,31 @@ def mail_pair(
 ) -> Iterator[Pair]:
     """Two running mail servers that know each other, ``.jaku`` and ``.deathstar``: new for each test."""
     from smtp_pair.network import Pair
+    from smtp_pair.pytest_report import watched
 
-    with Pair(*mail_pair_config, directory=_folder(request, tmp_path_factory)) as pair:
+    with Pair(*mail_pair_config, directory=_folder(request, tmp_path_factory)) as pair, watched(request, pair):
         yield pair
 
 
 @pytest.fixture(scope="session")
 def mail_pair_session(
-    mail_pair_config: tuple[Domain | str, Domain | str], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    mail_pair_config: tuple[Domain | str, Domain | str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Pair]:
     """One pair for the whole session: ``with mail_pair_session.fresh() as pair:`` begins with empty mailboxes."""
     from smtp_pair.network import Pair
+    from smtp_pair.pytest_report import watched
 
-    with Pair(*mail_pair_config, directory=tmp_path_factory.mktemp("mail")) as pair:
+    with Pair(*mail_pair_config, directory=tmp_path_factory.mktemp("mail")) as pair, watched(request, pair):
         yield pair
 
 
 @pytest.fixture
-def mail_network(tmp_path: Path) -> Iterator[MailNetwork]:
+def mail_network(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MailNetwork]:
     """Starts networks of any domains: ``mail_network("a.test", Domain("b.test", users=["ann"]), routes={...})``."""
     from smtp_pair.network import Network
+    from smtp_pair.pytest_report import watched
 
     with ExitStack() as running:
         count = 0
@@ -124,7 +210,9 @@ def mail_network(tmp_path: Path) -> Iterator[MailNetwork]:
                 dns=dns,
                 allow_remote=allow_remote,
             )
-            return running.enter_context(network)
+            running.enter_context(network)
+            running.enter_context(watched(request, network))
+            return network
 
         yield start
 

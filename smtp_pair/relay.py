@@ -13,6 +13,7 @@ from smtp_pair.entry import Content
 from smtp_pair.mail.envelope import Envelope
 from smtp_pair.mail.errors import DeliveryError
 from smtp_pair.mail.reply import Reply
+from smtp_pair.recorder import Tape
 from smtp_pair.routes import NextHop
 from smtp_pair.smtp_client import Broken, Patience, SmtpClient
 
@@ -25,8 +26,9 @@ KEEP = 5.0
 class Relay:
     """The connections of one server to its next hops. Used on the event loop's thread only."""
 
-    def __init__(self, hostname: str, patience: Patience | None = None) -> None:
+    def __init__(self, hostname: str, patience: Patience | None = None, tape: Tape | None = None) -> None:
         self._hostname = hostname
+        self._tape = tape
         self._patience = patience or Patience()
         self._hops: dict[NextHop, _Hop] = {}
 
@@ -69,7 +71,7 @@ class Relay:
             except Broken:
                 pass
         try:
-            client = await SmtpClient.connect(hop, self._hostname, self._patience)
+            client = await SmtpClient.connect(hop, self._hostname, self._patience, self._tape)
         except DeliveryError as error:
             lane.failures += 1
             lane.failure = error.reply

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -20,6 +19,7 @@ from smtp_pair.acceptance import Acceptance, Ids
 from smtp_pair.aliases import Aliases
 from smtp_pair.clock import Clock
 from smtp_pair.config import Domain
+from smtp_pair.conservation import Conservation, Queued
 from smtp_pair.control import Control
 from smtp_pair.disk import lock
 from smtp_pair.dns import Resolver
@@ -27,19 +27,20 @@ from smtp_pair.entry import Entry, Outcome, Waiting
 from smtp_pair.facts import Fact
 from smtp_pair.folder import Folder
 from smtp_pair.greylist import Greylist
-from smtp_pair.inbox import Inbox, Wanted, WantedStatus, Where
+from smtp_pair.inbox import Inbox
 from smtp_pair.journal import Journal, Listener
+from smtp_pair.ledger import read
 from smtp_pair.listener import listen
 from smtp_pair.mail import reply
 from smtp_pair.mail.address import Address, domain_key
 from smtp_pair.mail.errors import NotRunning, StartError
-from smtp_pair.mail.message import Mail
 from smtp_pair.mail.reply import Reply
 from smtp_pair.notifier import Notifier
 from smtp_pair.onward import Onward
 from smtp_pair.policy import Policy
 from smtp_pair.protocol import Rules
 from smtp_pair.quota import Quota
+from smtp_pair.recorder import Recorder, Tape
 from smtp_pair.relay import Relay
 from smtp_pair.routes import Destination, NextHop, Routes
 from smtp_pair.sasl import MECHANISMS, PASSWORD_MECHANISMS, passwords
@@ -48,20 +49,33 @@ from smtp_pair.smtp_client import Patience
 from smtp_pair.spool import Spool
 from smtp_pair.store import Store, remove
 from smtp_pair.tls import server_context
+from smtp_pair.transcript import Transcript, render
+from smtp_pair.waits import Waits
 
 log = logging.getLogger(__name__)
 
 _making = threading.RLock()
 """Held while a part of any server is made; by the servers' thread and those of tests."""
+_WAITING = 10
+"""Mails in a queue that a wait in vain shows."""
+_SAID = 40
+"""Lines of conversation that a wait in vain shows."""
 
-Subject = str | re.Pattern[str] | None
 
-
-class Server:
+class Server(Waits):
     """One mail server. A :class:`~smtp_pair.network.Network` makes, starts and stops it."""
 
     def __init__(
-        self, config: Domain, folder: Folder, *, bind: str, clock: Clock, ids: Ids, random: Callable[[], float]
+        self,
+        config: Domain,
+        folder: Folder,
+        *,
+        bind: str,
+        clock: Clock,
+        ids: Ids,
+        random: Callable[[], float],
+        recorder: Recorder,
+        conservation: Conservation,
     ) -> None:
         if config.retry is None or config.durability is None:
             raise ValueError("a server is told by its network how patient and how durable it is")
@@ -83,6 +97,10 @@ class Server:
         self._running: _Running | None = None
         self._made_journal: Journal | None = None
         self._made_inbox: Inbox | None = None
+        self._tape = Tape(config.hostname, recorder)
+        self._conservation = conservation
+        self.more_to_explain: Callable[[], list[str]] = list
+        """What the network knows of mail on its way here, in lines."""
 
     # -- where it is -------------------------------------------------------------------------------------------------
 
@@ -121,77 +139,7 @@ class Server:
     def __repr__(self) -> str:
         return f"<Server {self.hostname} at {self.address if self._port else 'no port yet'}>"
 
-    # -- what came ---------------------------------------------------------------------------------------------------
-
-    @property
-    def messages(self) -> list[Mail]:
-        """All delivered mails, oldest first; a copy. A mail passed on to another server is not among them."""
-        return self._inbox.mails
-
-    def wait_for(
-        self,
-        *,
-        to: str | None = None,
-        sender: str | None = None,
-        subject: Subject = None,
-        where: Where | None = None,
-        after: Mail | None = None,
-        timeout: float = 5.0,
-    ) -> Mail:
-        """The first mail that matches, waiting up to ``timeout`` seconds for it; one that is there already counts.
-
-        ``to`` and ``sender`` are envelope addresses, with ``*`` as a wildcard and the domain in any case; ``subject``
-        is the decoded text, exact, or a compiled pattern; ``where`` is a function of the mail, called in this thread;
-        ``after`` leaves out the mails up to and with that one. Raises MailNotFound, which tells what did come.
-        """
-        return self._inbox.wait_for(Wanted(to, sender, subject, where, after), 1, timeout)[0]
-
-    def wait_for_all(
-        self,
-        count: int,
-        *,
-        to: str | None = None,
-        sender: str | None = None,
-        subject: Subject = None,
-        where: Where | None = None,
-        after: Mail | None = None,
-        timeout: float = 5.0,
-    ) -> list[Mail]:
-        """The first ``count`` mails that match, as :meth:`wait_for`."""
-        return self._inbox.wait_for(Wanted(to, sender, subject, where, after), count, timeout)
-
-    async def wait_for_async(
-        self,
-        *,
-        to: str | None = None,
-        sender: str | None = None,
-        subject: Subject = None,
-        where: Where | None = None,
-        after: Mail | None = None,
-        timeout: float = 5.0,  # noqa: ASYNC109  # as in wait_for; a time-out here says what did come
-    ) -> Mail:
-        """As :meth:`wait_for`, without blocking the event loop of the test."""
-        found = await self._inbox.wait_for_async(Wanted(to, sender, subject, where, after), 1, timeout)
-        return found[0]
-
-    def wait_for_bounce(
-        self,
-        recipient: str | None = None,
-        *,
-        action: str = "failed",
-        status: str | None = None,
-        to: str | None = None,
-        after: Mail | None = None,
-        timeout: float = 5.0,
-    ) -> Mail:
-        """The first notification to a sender whose mailbox is here, as :meth:`wait_for`; what it says is its
-        ``delivery_status``.
-
-        ``recipient`` is whom it tells of (with ``*`` as a wildcard), ``action`` what became of that one (``failed``,
-        ``delayed``, ``delivered``, ``relayed``), ``status`` the enhanced code (``5.1.1``). RFC 3464.
-        """
-        wanted = WantedStatus(recipient, action, status)
-        return self.wait_for(to=to, where=wanted.describes, after=after, timeout=timeout)
+    # -- what waits, and what was said ---------------------------------------------------------------------------------
 
     @property
     def queue(self) -> list[Waiting]:
@@ -201,6 +149,23 @@ class Server:
         reads.
         """
         return background.run(self._started().waiting())
+
+    @property
+    def transcripts(self) -> list[Transcript]:
+        """What was said in its last sessions (64 of them), in the order in which they began: with its clients, and as
+        a client with next hops that are not of this network. What is said between two servers of the network is the
+        answering one's to tell. Every word is there before its consequences: once a mail is, so is its 250."""
+        return self._tape.transcripts(self._content_of, self._ids.__contains__)
+
+    def _content_of(self, mail_id: str) -> tuple[int, str] | None:
+        """Size and digest of what was sent, for the mails that are here."""
+        for mail in reversed(self._inbox.mails):
+            if mail.id == mail_id:
+                try:
+                    return len(mail.content), mail.sha256
+                except OSError:
+                    return None
+        return None
 
     def retry_now(self, mail_id: str = "") -> int:
         """Try what waits at once, whenever it would be due: that mail, or all. How many recipients that are."""
@@ -234,19 +199,6 @@ class Server:
             if self._made_inbox is None:
                 self._made_inbox = Inbox(self.hostname, self._explain)
             return self._made_inbox
-
-    def assert_no_mail(
-        self,
-        *,
-        within: float = 0.0,
-        to: str | None = None,
-        sender: str | None = None,
-        subject: Subject = None,
-        where: Where | None = None,
-        after: Mail | None = None,
-    ) -> None:
-        """Raises UnexpectedMail if a matching mail is there, or comes within so many seconds."""
-        self._inbox.assert_none(Wanted(to, sender, subject, where, after), within)
 
     def send(
         self,
@@ -370,21 +322,43 @@ class Server:
         """Wait until no mail is being accepted and no attempt to pass one on is under way; whether there was any."""
         return self._running is not None and await self._running.settled()
 
+    def held(self, *, settled: bool) -> Queued:
+        """What its queue holds, for the account. Not ``settled``: attempts are under way, and which recipients wait is
+        not certain."""
+        if self._running is None:
+            held: dict[str, set[Address]] = {}
+            for entry in read(self.directory / "spool"):
+                held[entry.id] = {row.recipient.address for row in entry.waiting}
+            return held
+        return {mail_id: waiting if settled else None for mail_id, waiting in self._running.spool.held().items()}
+
     def forget(self) -> None:
         """Empty the queue, and the inbox of what :attr:`messages` shows, and remove the files of those mails."""
         background.run(self._started().spool.clear())
         for mail in self._inbox.clear():
             remove(self.directory, mail)
+        self._tape.clear()
 
     def _explain(self) -> str:
-        """What a wait that ended in vain should know besides."""
-        if self._ways is None:
-            return f"{self.hostname} is not running."
-        waiting = [
-            f"  - <{one.recipient}> ({one.mail}), {one.attempts} attempts, last: {one.last or 'under way'}"
-            for one in (self._running.spool.waiting if self._running is not None else ())
-        ]
-        return "\n".join(["It has mail in its own queue:", *waiting]) if waiting else ""
+        """What a wait that ended in vain should know besides: what is still under way, and what was said last."""
+        told = [] if self._ways is not None else [f"{self.hostname} is not running."]
+        waiting = self.queued()
+        if waiting:
+            told += ["It has mail in its own queue:", *(f"  - {one}" for one in waiting[:_WAITING])]
+            told += [f"  ... and {len(waiting) - _WAITING} more"] if len(waiting) > _WAITING else []
+        told += self.more_to_explain()
+        said = render(self.transcripts, _SAID, brief=True)
+        told += ["What was said here:", *(f"  {line}".rstrip() for line in said.split("\n"))] if said else []
+        return "\n".join(told)
+
+    def queued(self, domain: str = "") -> list[str]:
+        """The mails in its queue, or those for one domain, each in a line for people."""
+        waiting = self._running.spool.waiting if self._running is not None else []
+        return [_in_the_queue(one) for one in waiting if domain_key(domain) in ("", one.recipient.domain_key)]
+
+
+def _in_the_queue(one: Waiting) -> str:
+    return f"<{one.recipient}> ({one.mail}), {one.attempts} attempts, last: {one.last or 'under way'}"
 
 
 class _Running:
@@ -398,9 +372,11 @@ class _Running:
         self._hostname = config.hostname
         self._directory = directory
         self._journal = journal
+        self._conservation = server._conservation
+        self._recorder = server._tape.recorder
         self._clock = server._clock
         limits = config.limits
-        self._relay = Relay(config.hostname, Patience(limits.connect, limits.reply, limits.final))
+        self._relay = Relay(config.hostname, Patience(limits.connect, limits.reply, limits.final), server._tape)
         aliases = Aliases(
             {local: map(Address.parse, targets) for local, targets in config.aliases.items()},
             own=(domain_key(config.name), domain_key(config.hostname)),
@@ -423,6 +399,7 @@ class _Running:
             notifier=Notifier(config.hostname, server._retry, server._clock, server._ids),
             announce=self._announce,
             random=server._random,
+            dropped=self._dropped,
         )
         self._acceptance = Acceptance(
             config.hostname,
@@ -438,6 +415,8 @@ class _Running:
             ids=server._ids,
             durable=server._durable,
             bounces=config.unreachable == "bounce",
+            conservation=server._conservation,
+            relay=server._tape.recorder.relay,
         )
         tls = server_context(config.hostname, config.name) if config.tls != "off" else None
         self._house = House(
@@ -447,6 +426,7 @@ class _Running:
             self._refused,
             tls,
             implicit=config.tls == "implicit",
+            tape=server._tape,
         )
         # What outlives the server is what somebody may want to look after while it runs.
         self._control = Control(directory / "spool", self.spool) if server._durable else None
@@ -509,6 +489,15 @@ class _Running:
 
     def _announce(self, notification: Entry) -> None:
         """A notification is a mail that this server has taken over, from itself."""
+        addresses = [row.recipient.address for row in notification.rows]
+        self._conservation.accepted(
+            self._hostname, notification.id, "", "a notification", "this server itself", pending=addresses
+        )
+        self._conservation.released(notification.id)
+        if notification.failed is not None:
+            mail_id, failed = notification.failed
+            for recipient in failed:
+                self._conservation.ended(mail_id, recipient, "bounced", self._hostname)
         recipients = [{"address": row.recipient.address, "outcome": "queued"} for row in notification.rows]
         self._tell(
             record.received(
@@ -524,7 +513,25 @@ class _Running:
             )
         )
 
+    def _dropped(self, entry: Entry) -> None:
+        for row in entry.waiting:
+            self._conservation.ended(entry.id, row.recipient.address, "dropped", self._hostname)
+
+    def _account_for(self, outcome: Outcome) -> None:
+        recipient, hop, mail_id = outcome.row.recipient.address, outcome.answer.hop, outcome.entry.id
+        if hop is not None:
+            forwarded = outcome.event == "forwarded"
+            neighbour = hop.name or str(hop) if self._recorder.is_ours(hop) else ""
+            self._conservation.attempted(mail_id, recipient, outcome.reply, next_server=neighbour, forwarded=forwarded)
+        if outcome.event == "failed":
+            if outcome.entry.sender and "FAILURE" in outcome.row.notify:
+                return  # its end is the notification, which follows
+            self._conservation.ended(mail_id, recipient, "failed", self._hostname)
+        elif outcome.event != "deferred":
+            self._conservation.ended(mail_id, recipient, outcome.event, self._hostname)
+
     def _report(self, outcome: Outcome) -> None:
+        self._account_for(outcome)
         data = {
             "recipient": outcome.row.recipient.address,
             "next_hop": str(outcome.route),

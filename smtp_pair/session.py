@@ -23,6 +23,7 @@ from smtp_pair.mail.address import Address
 from smtp_pair.mail.envelope import Envelope, Origin
 from smtp_pair.mail.reply import Reply
 from smtp_pair.protocol import LONGEST_LINE, Conversation, Doorkeeper, Expects, Rules
+from smtp_pair.recorder import Log, Tape
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,8 @@ class House:
     sessions: set[Session] = field(default_factory=set)
     peers: Counter[str] = field(default_factory=Counter)
     """How many sessions each address has."""
+    tape: Tape = field(default_factory=Tape)
+    """Records what is said."""
 
 
 class Session(SMTP):
@@ -96,6 +99,7 @@ class Session(SMTP):
         self._busy = False  # a mail is being stored: the time that we take is not the client's
         self._upgrading = False  # in a handshake
         self._parting: Reply | None = reply.SHUTTING_DOWN
+        self._log: Log  # from connection_made on
 
     # -- what aiosmtpd calls -----------------------------------------------------------------------------------------
 
@@ -120,6 +124,7 @@ class Session(SMTP):
         if self.session is not None and self.session.peer:
             self._from = (str(self.session.peer[0]), int(self.session.peer[1]))
         self._house.peers[self._from[0]] += 1
+        self._log = self._house.tape.answers(self._from, self.loop.time)
 
     def connection_lost(self, error: Exception | None) -> None:
         """The client is gone."""
@@ -130,6 +135,8 @@ class Session(SMTP):
         self._house.peers[host] -= 1
         if not self._house.peers[host]:
             del self._house.peers[host]
+        if error is not None:
+            self._log.note(f"the connection was lost: {error.strerror if isinstance(error, OSError) else error}")
         super().connection_lost(error)
 
     def data_received(self, octets: bytes) -> None:
@@ -196,6 +203,8 @@ class Session(SMTP):
             else:
                 self._say(talk.greeting())
                 await self._converse(talk)
+                if talk.expects is Expects.COMMAND:
+                    self._log.note("the client hung up")
             await self._flush()
             await self._let_it_read()
         except asyncio.CancelledError:
@@ -282,7 +291,8 @@ class Session(SMTP):
                         return
 
     def _answer(self, talk: Conversation, line: bytes) -> Reply | None:
-        secret = talk.authenticating
+        secret = talk.authenticating or line.lstrip()[:4].upper() == b"AUTH"
+        self._log.command(line, self._heard, secret=secret)
         try:
             answer = talk.command(line)
             if answer is not None and answer.code >= 400 and line[:4].upper() == b"RCPT" and not secret:
@@ -307,11 +317,13 @@ class Session(SMTP):
             await self._writer.start_tls(self._house.tls, ssl_handshake_timeout=self._house.rules.limits.idle)
         except (OSError, EOFError) as error:  # ssl.SSLError among them
             log.info("no TLS with %s: %s", self._client(), error)
+            self._log.note(f"no TLS: {getattr(error, 'reason', None) or str(error) or 'the connection was closed'}")
             return False
         self._upgrading = False
         self.transport = self._writer.transport
         self._reader._transport = self.transport  # type: ignore[attr-defined]
         talk.secured()
+        self._log.note(f"{self._writer.get_extra_info('ssl_object').version()} from here on")
         return True
 
     async def _take_content(self, talk: Conversation) -> bool:
@@ -326,6 +338,7 @@ class Session(SMTP):
         while rest is None:
             chunk = await self._read()
             if not chunk:
+                self._log.note("the client hung up in the middle of a mail")
                 return False
             rest = reader.feed(chunk)
         self._unread = rest
@@ -338,10 +351,12 @@ class Session(SMTP):
         while left > 0:
             octets = self._unread or await self._read()
             if not octets:
+                self._log.note("the client hung up in the middle of a mail")
                 return False
             talk.take(octets[:left])
             self._unread = octets[left:]
             left -= len(octets)
+        self._log.chunk(talk.chunk, self._heard)
         answer = talk.chunk_ended()
         if answer is None:
             await self._hand_over(talk, talk.chunks)
@@ -352,6 +367,7 @@ class Session(SMTP):
     async def _hand_over(self, talk: Conversation, reader: ContentReader | ChunkReader) -> None:
         """The mail is here whole: it is accepted, or it is not."""
         content = reader.content()
+        self._log.body(content, self._heard, too_big=reader.too_big)
         origin = Origin(talk.client, *self._peer(), talk.with_protocol)
         envelope = talk.content_ended()
         objection = self._objection(reader, content)
@@ -448,7 +464,9 @@ class Session(SMTP):
 
     def _write(self) -> None:
         if self._unsent and self.transport is not None:
-            self._writer.write(self._unsent[0] if len(self._unsent) == 1 else b"".join(self._unsent))
+            wire = self._unsent[0] if len(self._unsent) == 1 else b"".join(self._unsent)
+            self._log.reply(wire, self.loop.time())
+            self._writer.write(wire)
         self._unsent.clear()
 
     async def _flush(self) -> None:

@@ -26,6 +26,7 @@ from smtp_pair.mail import reply
 from smtp_pair.mail.envelope import Envelope, Recipient
 from smtp_pair.mail.errors import DeliveryError
 from smtp_pair.mail.reply import Reply
+from smtp_pair.recorder import Log, Silent, Tape
 from smtp_pair.routes import NextHop
 
 _PIECE = 1 << 18
@@ -56,6 +57,7 @@ class SmtpClient:
     def __init__(self, hop: NextHop, patience: Patience) -> None:
         self._hop = hop
         self._patience = patience
+        self._log: Log = Silent()
         self._time = asyncio.get_running_loop().time
         self._connection: Connection
         self.offers: dict[str, str] = {}
@@ -64,30 +66,38 @@ class SmtpClient:
         """Whether another mail can go over it."""
 
     @classmethod
-    async def connect(cls, hop: NextHop, hostname: str, patience: Patience | None = None) -> SmtpClient:
-        """Connect and say hello as ``hostname``, with TLS and AUTH as the hop offers and its route demands."""
+    async def connect(
+        cls, hop: NextHop, hostname: str, patience: Patience | None = None, tape: Tape | None = None
+    ) -> SmtpClient:
+        """Connect and say hello as ``hostname``, with TLS and AUTH as the hop offers and its route demands. ``tape``
+        records what is said."""
         try:
-            return await cls._connect(hop, hostname, patience)
+            return await cls._connect(hop, hostname, patience, tape)
         except TlsFailed:
             if hop.tls != "opportunistic" or hop.user:
                 raise  # a password is not said in the clear because somebody broke the handshake
             # A broken certificate or an old protocol is no worse than no TLS at all (RFC 7435).
-            return await cls._connect(replace(hop, tls="off"), hostname, patience)
+            return await cls._connect(replace(hop, tls="off"), hostname, patience, tape)
 
     @classmethod
-    async def _connect(cls, hop: NextHop, hostname: str, patience: Patience | None) -> SmtpClient:
+    async def _connect(cls, hop: NextHop, hostname: str, patience: Patience | None, tape: Tape | None) -> SmtpClient:
         self = cls(hop, patience or Patience())
         context = tls.trusting_context() if hop.tls == "implicit" else None
         name = hop.name or hop.host if context is not None else None
         try:
             async with asyncio.timeout(self._patience.connect):
                 self._connection = await Connection.open(hop.host, hop.port, context, name)
-        except TimeoutError:
-            raise DeliveryError(reply.no_answer(str(hop), "the connection takes too long")) from None
-        except ssl.SSLError as error:
-            raise TlsFailed(reply.tls_failed(str(hop), _why(error))) from None
-        except OSError as error:
-            raise DeliveryError(reply.no_answer(str(hop), _why(error))) from None
+        except OSError as error:  # TimeoutError is one, and ssl.SSLError
+            why = "the connection takes too long" if isinstance(error, TimeoutError) else _why(error)
+            if tape is not None:
+                tape.in_vain(hop, why, self._time)
+            if isinstance(error, ssl.SSLError):
+                raise TlsFailed(reply.tls_failed(str(hop), why)) from None
+            raise DeliveryError(reply.no_answer(str(hop), why)) from None
+        if tape is not None:
+            self._log = tape.speaks(hop, self._connection.own_end, self._time)
+            if context is not None:
+                self._log.note(f"{self._connection.tls_version} from here on")
         try:
             await self._introduce(hostname)
         except BaseException:
@@ -111,7 +121,9 @@ class SmtpClient:
         answers: list[Reply] = []
         try:
             if "PIPELINING" in self.offers:
-                self._connection.write(b"".join(commands))
+                group = b"".join(commands)
+                self._log.commands(group, self._time())
+                self._connection.write(group)
                 for _ in commands:
                     answers.append(await self._reply())
             else:
@@ -134,6 +146,7 @@ class SmtpClient:
         """Part politely, without waiting for an answer."""
         self.usable = False
         with contextlib.suppress(OSError):  # TimeoutError is one: the hop does not read what it is told
+            self._log.command(b"QUIT", self._time())
             self._connection.write(b"QUIT\r\n")
             await self._connection.close(self._time() + 1.0)
         self.abort()
@@ -141,6 +154,7 @@ class SmtpClient:
     def abort(self) -> None:
         """Drop the connection."""
         self.usable = False
+        self._log.end()
         self._connection.abort()
 
     @property
@@ -188,10 +202,11 @@ class SmtpClient:
         try:
             async with asyncio.timeout(self._patience.connect):
                 await self._connection.start_tls(context, self._hop.name or self._hop.host)
-        except TimeoutError:
-            raise TlsFailed(reply.tls_failed(str(self._hop), "the handshake takes too long")) from None
-        except (OSError, EOFError) as error:  # ssl.SSLError among them
-            raise TlsFailed(reply.tls_failed(str(self._hop), _why(error))) from None
+        except (OSError, EOFError) as error:  # TimeoutError is one, and ssl.SSLError
+            why = "the handshake takes too long" if isinstance(error, TimeoutError) else _why(error)
+            self._log.note(f"no TLS: {why}")
+            raise TlsFailed(reply.tls_failed(str(self._hop), why)) from None
+        self._log.note(f"{self._connection.tls_version} from here on")
 
     async def _authenticate(self) -> None:
         if "PLAIN" not in self.offers.get("AUTH", "").upper().split():
@@ -200,7 +215,7 @@ class SmtpClient:
             # Whoever strips STARTTLS from the offer on the way would be told the password.
             raise DeliveryError(reply.tls_failed(str(self._hop), "and no password without it"))
         proof = base64.b64encode(f"\0{self._hop.user}\0{self._hop.password}".encode())
-        answer = await self._ask(b"AUTH PLAIN %b\r\n" % proof)
+        answer = await self._ask(b"AUTH PLAIN %b\r\n" % proof, secret=True)
         if not answer.accepted:
             raise DeliveryError(answer)
 
@@ -257,8 +272,10 @@ class SmtpClient:
             return go
         if not before[0].accepted or not any(answer.accepted for answer in before[1:]):
             # 354 all the same, with nobody to send to: an empty mail is the only way out (RFC 2920 3.1)
+            self._log.body(b"", self._time())
             self._connection.write(b".\r\n")
             return await self._reply(self._patience.final)
+        self._log.body(content, self._time())
         if len(content) <= _PIECE:
             self._connection.write(b"".join(wire.stuff(content)))
         else:
@@ -284,13 +301,15 @@ class SmtpClient:
         else:
             self.usable = answer.accepted
 
-    async def _ask(self, command: bytes) -> Reply:
+    async def _ask(self, command: bytes, *, secret: bool = False) -> Reply:
+        self._log.commands(command, self._time(), secret=secret)
         self._connection.write(command)
         return await self._reply()
 
     async def _reply(self, patience: float | None = None) -> Reply:
         # all but the first of the replies to a pipelined group have come with it
         lines = self._connection.taken() or await self._reply_to_come(patience or self._patience.reply)
+        self._log.reply(b"".join(lines), self._time())
         try:
             return _parsed(lines[0]) if len(lines) == 1 else Reply.parse(lines)
         except ValueError as error:
@@ -312,6 +331,7 @@ class SmtpClient:
             raise self._broken(_why(error)) from None
 
     def _broken(self, why: str) -> Broken:
+        self._log.note(why)
         return Broken(reply.connection_broke(str(self._hop), why))
 
 

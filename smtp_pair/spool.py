@@ -82,6 +82,7 @@ class Spool:
         notifier: Notifier,
         announce: Callable[[Entry], None],
         random: Callable[[], float],
+        dropped: Callable[[Entry], None] = lambda entry: None,
     ) -> None:
         self._retry = retry
         self._clock = clock
@@ -91,6 +92,7 @@ class Spool:
         self._notifier = notifier
         self._announce = announce
         self._random = random
+        self._dropped = dropped
         self._entries: dict[str, Entry] = {}
         self._agenda: Agenda[tuple[str, Route]] = Agenda(clock, self._due)
         self._lines: dict[Route, _Line] = {}
@@ -119,6 +121,10 @@ class Spool:
             for entry in tuple(self._entries.values())
             for row in entry.waiting
         ]
+
+    def held(self) -> dict[str, set[Address]]:
+        """The mails that are not finished, by their ids, and their recipients that wait."""
+        return {entry.id: {row.recipient.address for row in entry.waiting} for entry in tuple(self._entries.values())}
 
     async def load(self) -> None:
         """Take up what an earlier run left."""
@@ -176,6 +182,7 @@ class Spool:
         for route in self._routes(entry):
             self._agenda.call_off((mail_id, route))
         del self._entries[mail_id]
+        self._dropped(entry)
         await self._keeper.remove(entry)
         return True
 

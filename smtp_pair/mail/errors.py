@@ -44,5 +44,9 @@ class MailNotFound(SmtpPairError, AssertionError):
     """A mail that a test waited for did not come in time; the text says what did."""
 
 
+class NotConserved(SmtpPairError, AssertionError):
+    """A mail that was accepted is lost, doubled or changed; the text says which, and what became of it."""
+
+
 class UnexpectedMail(SmtpPairError, AssertionError):
     """A mail came that a test said would not."""
