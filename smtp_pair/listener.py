@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import socket
 import sys
+from collections.abc import Callable, Sequence
 
 from smtp_pair.mail.errors import StartError
 
@@ -35,7 +37,50 @@ def listen(host: str, port: int, whose: str) -> list[socket.socket]:
     raise AssertionError("unreachable: the last round returns or raises")
 
 
-def _socket(host: str, port: int, whose: str) -> socket.socket:
+class Door:
+    """The port of a running server, which may be shut without being given up: nobody else gets it meanwhile. On the
+    event loop's thread only."""
+
+    def __init__(self, make: Callable[[], asyncio.BaseProtocol], whose: str) -> None:
+        self._make = make
+        self._whose = whose
+        self._open: list[asyncio.Server] = []
+        self._kept: list[socket.socket] = []
+
+    @property
+    def shut(self) -> bool:
+        """Whether connections are refused."""
+        return bool(self._kept)
+
+    async def open(self, sockets: Sequence[socket.socket]) -> None:
+        """Answer at these sockets, which listen."""
+        loop = asyncio.get_running_loop()
+        for sock in sockets:
+            self._open.append(await loop.create_server(self._make, sock=sock, backlog=_BACKLOG))
+
+    def close(self) -> None:
+        """Give the port up."""
+        for server in self._open:
+            server.close()
+        for sock in self._kept:
+            sock.close()
+        self._open, self._kept = [], []
+
+    def shut_up(self) -> None:
+        """Refuse connections from now on. Raises StartError when somebody else was quick enough to take the port."""
+        places = [sock.getsockname()[:2] for server in self._open for sock in server.sockets]
+        self.close()
+        self._kept = [_socket(host, port, self._whose, listens=False) for host, port in places]
+
+    async def reopen(self) -> None:
+        """Answer again, at the same port."""
+        kept, self._kept = self._kept, []
+        for sock in kept:
+            sock.listen(_BACKLOG)
+        await self.open(kept)
+
+
+def _socket(host: str, port: int, whose: str, *, listens: bool = True) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         # With proto=0 asyncio leaves Nagle's algorithm on, and each mail takes 43 ms instead of one.
@@ -48,7 +93,8 @@ def _socket(host: str, port: int, whose: str) -> socket.socket:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind((host, port))
-        sock.listen(_BACKLOG)
+        if listens:
+            sock.listen(_BACKLOG)
         sock.setblocking(False)
     except OSError as error:
         sock.close()

@@ -145,6 +145,8 @@ class Conversation:
         "_errors",
         "_exchange",
         "_extended",
+        "_hidden",
+        "_hide_next",
         "_offered",
         "_options",
         "_out_of_order",
@@ -165,6 +167,7 @@ class Conversation:
         self._visit = Visit(host)
         self._errors = 0
         self._commands = 0
+        self._hidden = self._hide_next = rules.hidden
         self._exchange: Exchange | None = None
         self.chunk = 0
         """Octets of the chunk that is expected."""
@@ -200,6 +203,16 @@ class Conversation:
         return self._visit.sender
 
     @property
+    def recipients(self) -> list[Address]:
+        """The recipients of the open transaction that were accepted."""
+        return [recipient.address for recipient in self._recipients]
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a sender is known."""
+        return self._state >= State.MAIL
+
+    @property
     def authenticating(self) -> bool:
         """Whether the next line is a proof of who the client is, and nobody's to write down."""
         return self._exchange is not None
@@ -233,6 +246,23 @@ class Conversation:
         if answer is None or answer.code < 400:
             self._state = cell
         return self._count(answer) if answer is not None else None
+
+    def refuse(self, line: bytes, answer: Reply) -> Reply | None:
+        """Answer a command with a refusal that comes from elsewhere, and leave all as a refusal of our own does."""
+        if line[:4].upper() == b"BDAT":
+            state = self._state
+            said = self.command(line)
+            if said is None:
+                self._state, self._out_of_order = state, answer  # the octets follow whatever is answered
+            return said
+        if answer.code == 421:
+            self.expects = Expects.NOTHING  # it says that it is closing (RFC 5321 3.8)
+            return answer
+        return self._count(answer)
+
+    def hide(self, extensions: frozenset[str]) -> None:
+        """At the EHLO that follows, do not offer these."""
+        self._hide_next = self._rules.hidden | extensions
 
     def take(self, octets: bytes) -> None:
         """Take octets of the chunk that is expected; they are kept only where they are wanted."""
@@ -302,6 +332,7 @@ class Conversation:
         # A name here is ASCII (RFC 6531 3.7.1), and so the Received field: it must not make 8-bit mail of 7-bit mail.
         self._client = argument.encode("ascii", "replace").decode()
         self._extended = extended
+        self._hidden, self._hide_next = self._hide_next, self._rules.hidden
         self._forget()  # a second EHLO resets the transaction (RFC 5321 4.1.4)
         offers = self._offers() if extended else {}
         self._offered = frozenset(offers)
@@ -314,21 +345,21 @@ class Conversation:
             offers["STARTTLS"] = ""
         if rules.mechanisms and (self._secure or not rules.starttls):
             offers["AUTH"] = " ".join(rules.mechanisms)
-        return {name: value for name, value in offers.items() if name not in rules.hidden}
+        return {name: value for name, value in offers.items() if name not in self._hidden}
 
     def _starttls(self, argument: str) -> Reply:
         if argument:
             return reply.syntax("STARTTLS")
         if self._secure:
             return reply.TLS_ALREADY
-        if not self._rules.starttls or "STARTTLS" in self._rules.hidden:
+        if not self._rules.starttls or "STARTTLS" in self._hidden:
             return reply.NOT_OFFERED
         self.expects = Expects.HANDSHAKE
         return reply.START_TLS
 
     def _auth(self, argument: str) -> Reply:
         mechanism, _, first = argument.partition(" ")
-        if not self._rules.mechanisms or "AUTH" in self._rules.hidden:
+        if not self._rules.mechanisms or "AUTH" in self._hidden:
             return reply.NOT_OFFERED
         if self._visit.user:
             return reply.AUTHENTICATED_ALREADY
@@ -433,7 +464,7 @@ class Conversation:
         return reply.START_DATA
 
     def _bdat(self, argument: str) -> Reply | None:
-        if "CHUNKING" in self._rules.hidden:
+        if "CHUNKING" in self._hidden:
             return reply.NOT_OFFERED
         size, *last = argument.upper().split() or [""]
         if not (size.isascii() and size.isdigit() and len(size) <= _CHUNK_DIGITS and last in ([], ["LAST"])):

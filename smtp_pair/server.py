@@ -23,10 +23,11 @@ from smtp_pair.disk import lock
 from smtp_pair.dns import Resolver
 from smtp_pair.entry import Entry, Outcome, Waiting
 from smtp_pair.facts import Fact
+from smtp_pair.fault_list import Faults
 from smtp_pair.greylist import Greylist
 from smtp_pair.inbox import Inbox, Wanted, WantedStatus, Where
 from smtp_pair.journal import Journal, Listener
-from smtp_pair.listener import listen
+from smtp_pair.listener import Door, listen
 from smtp_pair.mail import reply
 from smtp_pair.mail.address import Address, domain_key
 from smtp_pair.mail.errors import NotRunning, StartError
@@ -44,7 +45,7 @@ from smtp_pair.session import House, Session
 from smtp_pair.smtp_client import Patience
 from smtp_pair.spool import Spool
 from smtp_pair.store import Store, remove
-from smtp_pair.tls import server_context
+from smtp_pair.tls import broken_context, server_context
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,15 @@ class Server:
     """One mail server. A :class:`~smtp_pair.network.Network` makes, starts and stops it."""
 
     def __init__(
-        self, config: Domain, directory: Path, *, bind: str, clock: Clock, ids: Ids, random: Callable[[], float]
+        self,
+        config: Domain,
+        directory: Path,
+        *,
+        bind: str,
+        clock: Clock,
+        ids: Ids,
+        random: Callable[[], float],
+        seed: int | None = None,
     ) -> None:
         if config.retry is None or config.durability is None:
             raise ValueError("a server is told by its network how patient and how durable it is")
@@ -63,6 +72,13 @@ class Server:
         """What it was told."""
         self.directory = directory
         """Its folder; not there before the first mail."""
+        self.faults = Faults(
+            config.hostname, config.faults, tls=config.tls != "off", by_address=config.fault_addresses, seed=seed
+        )
+        """What it does wrong, and has done: ``server.faults.reject("RCPT", "451 4.3.0", times=2)``."""
+        self.cut_off: set[str] = set()
+        """Host names that a partition lies between; the network's to change."""
+        self.faults.changed = self._open_or_shut
         self._bind = bind
         self._clock = clock
         self._ids = ids
@@ -292,6 +308,17 @@ class Server:
         self._journal.close()
         self._give_up_folder()
 
+    def _open_or_shut(self) -> None:
+        running = self._running
+        if running is not None and running.door.shut != self.faults.is_down:
+            background.run(running.open_or_shut())
+
+    def cut(self, hostname: str) -> None:
+        """Break the connections that come from that host. Called on the servers' loop."""
+        for session in tuple(self._running.sessions) if self._running is not None else ():
+            if session.helo == hostname:
+                session.cut()
+
     async def settled(self) -> bool:
         """Wait until no mail is being accepted and no attempt to pass one on is under way; whether there was any."""
         return self._running is not None and await self._running.settled()
@@ -327,7 +354,7 @@ class _Running:
         self._journal = journal
         self._clock = server._clock
         limits = config.limits
-        self._relay = Relay(config.hostname, Patience(limits.connect, limits.reply, limits.final))
+        self._relay = Relay(config.hostname, Patience(limits.connect, limits.reply, limits.final), server.cut_off)
         aliases = Aliases(
             {local: map(Address.parse, targets) for local, targets in config.aliases.items()},
             own=(domain_key(config.name), domain_key(config.hostname)),
@@ -374,19 +401,41 @@ class _Running:
             self._refused,
             tls,
             implicit=config.tls == "implicit",
+            faults=server.faults,
+            accept_in_trouble=lambda trouble, *mail: self._acceptance.accept(*mail, trouble),
+            broken_tls=lambda how: broken_context(how, config.hostname, config.name),
+            fired=lambda fired: self._tell(Fact("fault", self._clock.now(), self._hostname, "", fired.data)),
         )
+        self.sessions = self._house.sessions
+        self.door = Door(self._session, config.hostname)
         # What outlives the server is what somebody may want to look after while it runs.
         self._control = Control(directory / "spool", self.spool) if server._durable else None
-        self._opening: asyncio.Task[list[asyncio.Server]] | None = None
+        self._opening: asyncio.Task[None] | None = None
 
     def open(self, sockets: list[socket.socket]) -> None:
         self._opening = self._loop.create_task(self._open(sockets))
 
-    async def _open(self, sockets: list[socket.socket]) -> list[asyncio.Server]:
+    async def _open(self, sockets: list[socket.socket]) -> None:
         await self.spool.load()
         if self._control is not None:
             await self._control.open()
-        return [await self._loop.create_server(self._session, sock=sock, backlog=1024) for sock in sockets]
+        await self.door.open(sockets)
+        if self._house.faults.is_down:
+            self._shut()
+
+    async def open_or_shut(self) -> None:
+        """Be there, or be down, as the faults say."""
+        if self._opening is not None:
+            await self._opening
+        if self._house.faults.is_down and not self.door.shut:
+            self._shut()
+        elif self.door.shut and not self._house.faults.is_down:
+            await self.door.reopen()
+
+    def _shut(self) -> None:
+        self.door.shut_up()
+        for session in tuple(self.sessions):
+            session.cut()
 
     def _session(self) -> Session:
         return Session(self._house, self._loop)
@@ -404,8 +453,8 @@ class _Running:
 
     async def close(self) -> None:
         if self._opening is not None:
-            for server in await self._opening:
-                server.close()
+            await self._opening
+        self.door.close()
         sessions = tuple(self._house.sessions)
         for session in sessions:
             session.end(reply.SHUTTING_DOWN)

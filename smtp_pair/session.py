@@ -18,10 +18,13 @@ from dataclasses import dataclass, field
 from aiosmtpd.smtp import SMTP
 
 from smtp_pair.content import ChunkReader, ContentReader
+from smtp_pair.fault_list import Faults
+from smtp_pair.faults import Fired
 from smtp_pair.mail import reply
 from smtp_pair.mail.address import Address
 from smtp_pair.mail.envelope import Envelope, Origin
 from smtp_pair.mail.reply import Reply
+from smtp_pair.mischief import Effects, Ended, Mischief, Reins
 from smtp_pair.protocol import LONGEST_LINE, Conversation, Doorkeeper, Expects, Rules
 
 log = logging.getLogger(__name__)
@@ -60,6 +63,13 @@ class House:
     """What STARTTLS begins."""
     implicit: bool = False
     """Whether TLS begins by itself, before the greeting (RFC 8314 3)."""
+    faults: Faults = field(default_factory=lambda: Faults(""))
+    accept_in_trouble: Callable[[OSError, Envelope, bytes, Origin], Receipt | asyncio.Future[Receipt]] | None = None
+    """Take a mail over as ``accept``, and meet that error on the way."""
+    broken_tls: Callable[[str], ssl.SSLContext] | None = None
+    """What STARTTLS begins where TLS is to break in that way."""
+    fired: Callable[[Fired], None] = lambda _: None
+    """Told of each fault that comes to pass."""
     sessions: set[Session] = field(default_factory=set)
     peers: Counter[str] = field(default_factory=Counter)
     """How many sessions each address has."""
@@ -83,12 +93,16 @@ class Session(SMTP):
         self._timeout_handle = None
         self._handler_coroutine = None
         self._house = house
+        self._faults = house.faults
+        self._mischief: Mischief | None = None  # made when there is a fault to do
         self._unread = b""  # read, and not yet looked at
         self._unsent: list[bytes] = []
         self._heard = 0.0
         self._began = 0.0
         self._busy = False  # a mail is being stored: the time that we take is not the client's
         self._upgrading = False  # in a handshake
+        self._cutting = False
+        self._talk: Conversation | None = None
         self._parting: Reply | None = reply.SHUTTING_DOWN
 
     # -- what aiosmtpd calls -----------------------------------------------------------------------------------------
@@ -122,11 +136,15 @@ class Session(SMTP):
         self._house.peers[host] -= 1
         if not self._house.peers[host]:
             del self._house.peers[host]
+        if self._mischief is not None:
+            self._faults.stalled.discard(self)
         super().connection_lost(error)
 
     def eof_received(self) -> bool | None:
         """The client will say no more, and may well listen: stock cancels the handler here, in the middle of storing
         a mail, and the half-closed client never gets its reply."""
+        if self._mischief is not None:
+            self._mischief.left()
         return asyncio.StreamReaderProtocol.eof_received(self)
 
     def _reset_timeout(self, duration: float | None = None) -> None:
@@ -151,17 +169,25 @@ class Session(SMTP):
             self._timeout_handle = self.loop.call_later(_LINGER, self._abort)
 
     async def _handle_client(self) -> None:
-        talk = Conversation(self._house.rules, self._house.door, self._peer()[0])
+        talk = self._talk = Conversation(self._house.rules, self._house.door, self._peer()[0])
         try:
+            if self._faults.active:
+                await self._disturbed.connect()
             if self._house.implicit and not await self._start_tls(talk):
                 return
             if self._crowded():
                 self._say(reply.TOO_MANY_CONNECTIONS)
             else:
-                self._say(talk.greeting())
+                if self._faults.active:
+                    await self._disturbed.greeting(talk, talk.greeting())
+                else:
+                    self._say(talk.greeting())
                 await self._converse(talk)
             await self._flush()
             await self._let_it_read()
+        except Ended as ended:
+            if ended.polite:
+                await self._part()
         except asyncio.CancelledError:
             # Ended from our side, or the connection is lost: in both cases a last word can do no harm.
             if self._parting is not None:
@@ -181,10 +207,17 @@ class Session(SMTP):
                 # the limits for ever.
                 self.loop.call_soon(self.connection_lost, None)
 
-    async def _let_it_read(self) -> None:
+    async def _part(self) -> None:
+        """Close as after a last word of ours, wherever a fault has ended the session."""
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            await self._flush()
+            await self._let_it_read(more=True)
+
+    async def _let_it_read(self, *, more: bool = False) -> None:
         """Closing with octets unread resets the connection, and the client may lose the reply that says why: so its
-        rest is read away first, for as long as it takes to hang up, or for a moment."""
-        if not self._unread and not self._reader._buffer:  # type: ignore[attr-defined]
+        rest is read away first, for as long as it takes to hang up, or for a moment. ``more``: it was about to go
+        on."""
+        if not more and not self._unread and not self._reader._buffer:  # type: ignore[attr-defined]
             return
         self._parting = None
         if isinstance(self.transport, asyncio.WriteTransport) and self.transport.can_write_eof():
@@ -217,6 +250,19 @@ class Session(SMTP):
             await asyncio.gather(self._handler_coroutine, return_exceptions=True)
         self._abort()
 
+    @property
+    def helo(self) -> str:
+        """What the client called itself; "" before."""
+        return self._talk.client if self._talk is not None else ""
+
+    def cut(self) -> None:
+        """Break the connection; one with a mail that is just being taken, once that is answered: it shall not come
+        twice."""
+        self._cutting = True
+        if not self._busy:
+            self._parting = None
+            self._abort()
+
     def _abort(self) -> None:
         """Drop a connection that is closed on our side, whatever the client has not read, or, in TLS, not confirmed."""
         if isinstance(self.transport, asyncio.WriteTransport):
@@ -229,8 +275,9 @@ class Session(SMTP):
                     line = await self._line()
                     if line is None:
                         return
-                    answer = self._answer(talk, line)
-                    if answer is not None:
+                    if self._faults.active:
+                        await self._disturbed.command(talk, line, self._answer)
+                    elif (answer := self._answer(talk, line)) is not None:
                         self._say(answer)
                     if len(self._unsent) >= _GROUP:
                         await self._flush()
@@ -245,10 +292,32 @@ class Session(SMTP):
                     if not await self._start_tls(talk):
                         return
 
-    def _answer(self, talk: Conversation, line: bytes) -> Reply | None:
+    @property
+    def _disturbed(self) -> Mischief:
+        """What does the faults to this connection."""
+        if self._mischief is None:
+            reins = Reins(
+                self,
+                self._reader,
+                lambda: self.transport,
+                self._flush,
+                self._unsent.append,
+                lambda: len(self._unread) + len(self._reader._buffer),  # type: ignore[attr-defined]
+                self._client,
+                self._fired,
+            )
+            self._mischief = Mischief(self._faults, reins)
+        return self._mischief
+
+    def _fired(self, fired: Fired) -> None:
+        """A fault comes to pass."""
+        self._faults.note(fired)
+        self._house.fired(fired)
+
+    def _answer(self, talk: Conversation, line: bytes, refusal: Reply | None = None) -> Reply | None:
         secret = talk.authenticating or line[:4].upper() == b"AUTH"
         try:
-            answer = talk.command(line)
+            answer = talk.command(line) if refusal is None else talk.refuse(line, refusal)
             if answer is not None and answer.code >= 400 and line[:4].upper() == b"RCPT" and not secret:
                 self._house.refused(self._client(), talk.sender, line[8:].decode("utf-8", "replace").strip(), answer)
         except Exception:
@@ -262,12 +331,16 @@ class Session(SMTP):
         """Upgrade the connection. False: the handshake failed, and there is nobody left to talk to."""
         assert self._house.tls is not None
         await self._flush()
+        context = self._house.tls
+        if self._faults.active and (how := await self._disturbed.handshake(implicit=self._house.implicit)):
+            assert self._house.broken_tls is not None
+            context = self._house.broken_tls(how)
         self._upgrading = True
         # What came after the command and before the handshake is anybody's who can write to the wire (CVE-2011-0411).
         self._unread = b""
         self._reader._buffer.clear()  # type: ignore[attr-defined]
         try:
-            await self._writer.start_tls(self._house.tls, ssl_handshake_timeout=self._house.rules.limits.idle)
+            await self._writer.start_tls(context, ssl_handshake_timeout=self._house.rules.limits.idle)
         except (OSError, EOFError) as error:  # ssl.SSLError among them
             log.info("no TLS with %s: %s", self._client(), error)
             return False
@@ -284,6 +357,8 @@ class Session(SMTP):
             # taken for commands (RFC 2920 3.1).
             self._say(reply.TALKS_TOO_EARLY)
             return False
+        if self._faults.active:
+            await self._disturbed.content()
         reader = ContentReader(self._house.rules.size)
         rest = None
         while rest is None:
@@ -297,6 +372,8 @@ class Session(SMTP):
 
     async def _take_chunk(self, talk: Conversation) -> bool:
         """Read the octets that follow BDAT; after the last chunk, hand the mail over. False: the client has left."""
+        if self._faults.active:
+            await self._disturbed.content()
         left = talk.chunk
         while left > 0:
             octets = self._unread or await self._read()
@@ -314,22 +391,41 @@ class Session(SMTP):
 
     async def _hand_over(self, talk: Conversation, reader: ContentReader | ChunkReader) -> None:
         """The mail is here whole: it is accepted, or it is not."""
+        effects = await self._disturbed.dot() if self._faults.active else None
         content = reader.content()
         origin = Origin(talk.client, *self._peer(), talk.with_protocol)
         envelope = talk.content_ended()
         objection = self._objection(reader, content)
+        if effects is not None and self._fails(talk, effects):
+            return
         if objection is not None:
             self._say(objection)
             return
         del reader
-        taken = self._house.accept(envelope, content, origin)
+        if effects is not None and effects.trouble is not None and self._house.accept_in_trouble is not None:
+            taken = self._house.accept_in_trouble(effects.trouble, envelope, content, origin)
+        else:
+            taken = self._house.accept(envelope, content, origin)
         del content  # a big mail is not to be held here as well while it is being stored
         receipt = await self._shielded(taken) if isinstance(taken, asyncio.Future) else taken
-        self._say(receipt.reply)
+        self._unsent.append(receipt.reply.wire if effects is None else effects.dressed(receipt.reply))
         try:
             await self._flush()
         finally:
             self._announce(receipt)
+        if effects is not None and receipt.reply.accepted:
+            await self._disturbed.after_dot()
+
+    def _fails(self, talk: Conversation, effects: Effects) -> bool:
+        """Whether a fault answers the mail. If so it is not taken."""
+        refusal = effects.refusal
+        if refusal is not None:
+            self._say(refusal)
+            if refusal.code == 421:
+                talk.expects = Expects.NOTHING
+        elif effects.garbage is not None:
+            self._disturbed.garble(effects.garbage)
+        return refusal is not None or effects.garbage is not None
 
     def _announce(self, receipt: Receipt) -> None:
         """The client has its 250: what fails from here on is ours alone."""
@@ -360,6 +456,8 @@ class Session(SMTP):
         finally:
             self._busy = False
             self._heard = self.loop.time()
+            if self._cutting:
+                self.loop.call_soon(self.cut)  # the reply is written first
 
     # -- octets ------------------------------------------------------------------------------------------------------
 
@@ -381,7 +479,7 @@ class Session(SMTP):
         """What the client says next. Before waiting for it, it gets the replies to all that it said: those to a
         pipelined group in one segment (RFC 2920)."""
         await self._flush()
-        chunk: bytes = await self._reader.read(_PIECE)
+        chunk: bytes = await (self._disturbed.read() if self._faults.active else self._reader.read(_PIECE))
         self._heard = self.loop.time()
         return chunk
 
@@ -394,7 +492,11 @@ class Session(SMTP):
         self._unsent.clear()
 
     async def _flush(self) -> None:
-        if self._unsent:
+        if self._unsent and self._faults.active:
+            octets = b"".join(self._unsent)
+            self._unsent.clear()
+            await self._disturbed.write(self._writer, octets)
+        elif self._unsent:
             self._write()
             await self._writer.drain()  # a client that does not read waits here, and holds up nobody else
 
