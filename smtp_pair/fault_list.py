@@ -1,9 +1,9 @@
 """The faults of one server: ``server.faults``. Given from any thread, met and counted on the servers' own.
 
-    server.faults.reject("RCPT", "451 4.3.0", times=2, to="vader@*")
-    with server.faults.delay("DATA", 0.2):
-        ...
-    assert [fired.phase for fired in server.faults.seen] == ["RCPT", "RCPT"]
+server.faults.reject("RCPT", "451 4.3.0", times=2, to="vader@*")
+with server.faults.delay("DATA", 0.2):
+    ...
+assert [fired.phase for fired in server.faults.seen] == ["RCPT", "RCPT"]
 """
 
 from __future__ import annotations
@@ -14,16 +14,29 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 from weakref import WeakKeyDictionary
 
 from smtp_pair import fault_words
+from smtp_pair.config import Domain
 from smtp_pair.faults import DECIDING, NOISE, BrokenTls, Fault, Fired, Phase, StoreTrouble, phase_of, refusal
 from smtp_pair.mail.errors import ConfigError
 from smtp_pair.mail.pattern import address_pattern, name_pattern
 from smtp_pair.mail.reply import Reply
 
 Octets = bytes
+
+
+class Limits(TypedDict, total=False):
+    """When a fault comes to pass; :class:`~smtp_pair.faults.Fault` says what each means."""
+
+    times: int
+    nth: int
+    to: str
+    sender: str
+    client: str
+    session: int
+    probability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,19 +145,27 @@ class Faults:
     """
 
     def __init__(
-        self, hostname: str, configured: Iterable[Fault] = (), *, tls: bool = False, by_address: bool = False,
+        self,
+        *names: str,
+        configured: Iterable[Fault] = (),
+        tls: bool = False,
+        by_address: bool = False,
         seed: int | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.active = False
         """Whether there is any: all that a session asks where there is none."""
         self.changed: Callable[[], None] = lambda: None
         """Called after each change, by whoever made it: the server opens and closes its port."""
-        self._hostname = hostname
+        self.told: Callable[[Fired], None] = lambda _: None
+        """Told of each that came to pass: the server's journal."""
+        self.names = names
+        """The server's host name and domain."""
+        self._hostname = names[0]
         self._configured = tuple(configured)
         self._tls = tls
         self._by_address = by_address
         # An own source for each server and fault: what one draws does not depend on what others do at the same time.
-        self._seed = f"{random.Random(seed).getrandbits(64)}/{hostname}"
+        self._seed = f"{random.Random(seed).getrandbits(64)}/{names[0]}"
         self._count = 0
         self._in_force: tuple[InForce, ...] = ()
         self._seen: list[Fired] = []
@@ -154,6 +175,13 @@ class Faults:
         """Called when one begins: whoever waits for the servers to settle waits for that in vain."""
         self._watchers: list[Callable[[], None]] = []
         self._begin()
+
+    @classmethod
+    def of(cls, config: Domain, seed: int | None = None) -> Self:
+        """Those of a server as it is configured."""
+        tls = config.tls != "off"
+        names = config.hostname, config.name
+        return cls(*names, configured=config.faults, tls=tls, by_address=config.fault_addresses, seed=seed)
 
     # -- for tests -------------------------------------------------------------------------------------------------
 
@@ -175,58 +203,86 @@ class Faults:
     def __repr__(self) -> str:
         return f"<Faults of {self._hostname}: {'; '.join(map(str, self)) or 'none'}>"
 
-    def reject(self, phase: Phase | str, reply: Reply | str, **limits: Any) -> Given:
+    def reject(self, phase: Phase | str, reply: Reply | str, **limits: Unpack[Limits]) -> Given:
         """Refuse that: ``reject("RCPT", "451 4.3.0", times=2)``. The reply is a 4xx or 5xx; a missing enhanced code
         and text are filled in."""
         return self._give(phase=phase, reply=refusal(reply), **limits)
 
-    def reply(self, phase: Phase | str, reply: Reply | str, **limits: Any) -> Given:
+    def reply(self, phase: Phase | str, reply: Reply | str, **limits: Unpack[Limits]) -> Given:
         """Say that: a refusal as :meth:`reject`, or other words for a success."""
         return self._give(phase=phase, reply=reply, **limits)
 
-    def delay(self, phase: Phase | str, seconds: float | str, **limits: Any) -> Given:
+    def delay(self, phase: Phase | str, seconds: float | str, **limits: Unpack[Limits]) -> Given:
         """Take so long first, in real seconds whatever the network's clock: ``delay("DATA", 0.2)``."""
         return self._give(phase=phase, delay=seconds, **limits)
 
-    def throttle(self, octets: int | str, phase: Phase | str = "any", **limits: Any) -> Given:
+    def throttle(self, octets: int | str, phase: Phase | str = "any", **limits: Unpack[Limits]) -> Given:
         """Read and write so many octets a second at most, in each session; with ``"body"`` only while a mail's content
         comes. It is counted once a session (a content)."""
         return self._give(phase=phase, throttle=octets, **limits)
 
-    def drop(self, phase: Phase | str = "any", *, after: Phase | str | None = None, bytes: int = 0, **limits: Any) -> Given:  # noqa: A002, E501  # the field's word  # fmt: skip
+    def drop(
+        self,
+        phase: Phase | str = "any",
+        *,
+        after: Phase | str | None = None,
+        bytes: int = 0,  # noqa: A002
+        **limits: Unpack[Limits],
+    ) -> Given:
         """Close the connection without a word: in place of a reply, ``drop("RCPT")``, or later,
         ``drop(after="DATA", bytes=100)``; ``drop(bytes=100)`` after so many octets of a session, whatever they are."""
         return self._give(phase=phase, after=after, bytes=bytes, drop=True, **limits)
 
-    def reset(self, phase: Phase | str = "any", *, after: Phase | str | None = None, bytes: int = 0, **limits: Any) -> Given:  # noqa: A002, E501  # fmt: skip
+    def reset(
+        self,
+        phase: Phase | str = "any",
+        *,
+        after: Phase | str | None = None,
+        bytes: int = 0,  # noqa: A002
+        **limits: Unpack[Limits],
+    ) -> Given:
         """Break the connection with an RST; places as :meth:`drop`."""
         return self._give(phase=phase, after=after, bytes=bytes, reset=True, **limits)
 
-    def half_close(self, phase: Phase | str = "any", *, after: Phase | str | None = None, bytes: int = 0, **limits: Any) -> Given:  # noqa: A002, E501  # fmt: skip
+    def half_close(
+        self,
+        phase: Phase | str = "any",
+        *,
+        after: Phase | str | None = None,
+        bytes: int = 0,  # noqa: A002
+        **limits: Unpack[Limits],
+    ) -> Given:
         """Say no more, and go on reading; places as :meth:`drop`."""
         return self._give(phase=phase, after=after, bytes=bytes, half_close=True, **limits)
 
-    def stall(self, phase: Phase | str = "any", *, after: Phase | str | None = None, bytes: int = 0, **limits: Any) -> Given:  # noqa: A002, E501  # fmt: skip
+    def stall(
+        self,
+        phase: Phase | str = "any",
+        *,
+        after: Phase | str | None = None,
+        bytes: int = 0,  # noqa: A002
+        **limits: Unpack[Limits],
+    ) -> Given:
         """Say nothing until the fault is taken back, and then go on; places as :meth:`drop`."""
         return self._give(phase=phase, after=after, bytes=bytes, stall=True, **limits)
 
-    def garbage(self, phase: Phase | str, octets: Octets = NOISE, **limits: Any) -> Given:
+    def garbage(self, phase: Phase | str, octets: Octets = NOISE, **limits: Unpack[Limits]) -> Given:
         """Say these octets in place of a reply, and do nothing that was asked."""
         return self._give(phase=phase, garbage=octets, **limits)
 
-    def overlong(self, phase: Phase | str, octets: int | str = 10_000, **limits: Any) -> Given:
+    def overlong(self, phase: Phase | str, octets: int | str = 10_000, **limits: Unpack[Limits]) -> Given:
         """Do what is asked, and say so in a line of so many octets."""
         return self._give(phase=phase, overlong=octets, **limits)
 
-    def hide(self, *extensions: str, **limits: Any) -> Given:
+    def hide(self, *extensions: str, **limits: Unpack[Limits]) -> Given:
         """Do not offer these extensions, from the next EHLO on: ``hide("PIPELINING", "SIZE")``."""
         return self._give(hide=extensions, **limits)
 
-    def tls(self, how: BrokenTls | str, **limits: Any) -> Given:
+    def tls(self, how: BrokenTls | str, **limits: Unpack[Limits]) -> Given:
         """Break TLS: ``"expired"``, ``"wrong host"``, ``"unknown CA"``, ``"handshake failure"``, ``"stripped"``."""
         return self._give(tls=how, **limits)
 
-    def store(self, trouble: StoreTrouble | str = "error", **limits: Any) -> Given:
+    def store(self, trouble: StoreTrouble | str = "error", **limits: Unpack[Limits]) -> Given:
         """Fail to store mails: ``"full"`` (452 4.3.1) or ``"error"`` (451 4.3.0). Nothing of them is left."""
         return self._give(store=trouble, **limits)
 
@@ -302,6 +358,7 @@ class Faults:
     def note(self, fired: Fired) -> None:
         """Remember that it came to pass."""
         self._seen.append(fired)
+        self.told(fired)
 
     def _strike(self, moment: Moment, kind: Callable[[Fault], bool]) -> list[InForce]:
         found: list[InForce] = []

@@ -8,9 +8,9 @@ A command line has the phase, the kind and its value, and then the limits::
     domain=jaku.com down
 
 An address asks for a fault of its own mail, as addresses of mox's ``localserve`` do: a local part that ends in
-``temperror``, ``permerror``, a code from 400 to 599 or ``timeout`` gets that after its content, or, where it begins with
-``mailfrom`` (as a sender) or ``rcptto``, in answer to MAIL or RCPT. It is the whole local part, or what follows its last
-``+``: ``luke+rcptto451@jaku.com``.
+``temperror``, ``permerror``, a code from 400 to 599 or ``timeout`` gets that after its content, or, where it begins
+with ``mailfrom`` (as a sender) or ``rcptto``, in answer to MAIL or RCPT. It is the whole local part, or what follows
+its last ``+``: ``luke+rcptto451@jaku.com``.
 """
 
 from __future__ import annotations

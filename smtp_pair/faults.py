@@ -60,7 +60,7 @@ DECIDING = ("reply", "drop", "reset", "half_close", "garbage")
 """Kinds after which there is nothing left to decide in that place: the first of them is the only one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Fault:
     """One thing to do wrong, where, and how often. Exactly one of the kinds, from ``reply`` to ``down``, is given.
 
@@ -145,6 +145,12 @@ class Fault:
     def counts_octets(self) -> bool:
         """Whether it waits for octets from the client: how many, ``bytes`` says."""
         return self.after is not None or self.phase == "body"
+
+    def __repr__(self) -> str:
+        said = [(field.name, getattr(self, field.name)) for field in dataclasses.fields(self)]
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        words = [f"{name}={value!r}" for name, value in said if value != defaults[name]]
+        return f"Fault({', '.join(words)})"
 
     def __str__(self) -> str:
         """As ``smtp-pair up --fault`` reads it, but for octets that no command line can hold."""

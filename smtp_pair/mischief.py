@@ -7,16 +7,18 @@ import contextlib
 import errno
 import os
 import socket
+import ssl
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from smtp_pair.fault_list import Faults, InForce, Moment
 from smtp_pair.faults import PHASES, Fired, Phase
-from smtp_pair.mail.address import parse_path
+from smtp_pair.mail.address import Address, parse_path
 from smtp_pair.mail.errors import AddressError
 from smtp_pair.mail.reply import OUR_FAULT, Reply
 from smtp_pair.protocol import Conversation, Expects
+from smtp_pair.tls import broken_context
 
 _PIECE = 1 << 16
 _TENTH = 10  # a throttled session moves so many times a second
@@ -163,8 +165,8 @@ class Mischief:
         if self._ended is not None:
             await self._arm(self._ended)
 
-    async def handshake(self, *, implicit: bool) -> str:
-        """How TLS is to break; "": not at all."""
+    async def handshake(self, context: ssl.SSLContext, *, implicit: bool) -> ssl.SSLContext:
+        """What TLS begins with: the server's own context, or a broken one."""
         if implicit:
             self._tls = (await self._disturb(self._moment("STARTTLS"))).tls
         if self._tls == "handshake failure":
@@ -174,7 +176,7 @@ class Mischief:
             await self._reins.reader.read(_PIECE)  # what the client says to begin with
             self._reins.send(_HANDSHAKE_FAILURE)
             raise Ended(polite=True)
-        return self._tls
+        return broken_context(self._tls, *self._faults.names) if self._tls else context
 
     # -- octets ----------------------------------------------------------------------------------------------------
 
@@ -345,7 +347,7 @@ class Mischief:
         if talk is None:
             return Moment(phase, reins.session, reins.client())
         sender = talk.sender if talk.in_transaction else None
-        recipients = talk.recipients
+        recipients: Sequence[Address] = talk.recipients
         if phase == "MAIL":
             sender = _path(line, b"FROM:")
         elif phase == "RCPT":
@@ -359,7 +361,7 @@ def _phase_of(line: bytes) -> Phase | None:
     return next((phase for phase in PHASES if phase == verb), None)
 
 
-def _path(line: bytes, keyword: bytes) -> str | None:
+def _path(line: bytes, keyword: bytes) -> Address | None:
     """The address in a MAIL or RCPT command; None: there is none, and that is answered as it deserves."""
     at = line.upper().find(keyword)
     try:

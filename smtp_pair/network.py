@@ -43,6 +43,7 @@ from smtp_pair.dns_server import DnsServer
 from smtp_pair.journal import Listener
 from smtp_pair.mail.address import domain_key
 from smtp_pair.mail.errors import ConfigError, NotRunning, StartError
+from smtp_pair.partition import Partition, unite
 from smtp_pair.routes import Destination, NextHop, Table, TlsTowards
 from smtp_pair.server import Server
 
@@ -62,7 +63,8 @@ class Network:
     ``with`` (or with the network). ``host`` is where to listen: an address of this machine's loopback, or ``localhost``
     for IPv4 and IPv6. ``durability`` and ``retry`` are for the domains that name none.
     ``clock="manual"`` gives a :attr:`clock` that the test moves; ``seed`` repeats what is left to chance (the jitter of
-    retries, faults with a probability). ``dns=True`` gives a name server, :attr:`dns`, which all ask; ``dns="127.0.0.1:5353"`` asks that one.
+    retries, faults with a probability). ``dns=True`` gives a name server, :attr:`dns`, which all ask;
+    ``dns="127.0.0.1:5353"`` asks that one.
 
     Raises ConfigError for what can't be, at once; :meth:`start` raises StartError.
     """
@@ -278,24 +280,16 @@ class Network:
         ends = self[first], self[second]
         if ends[0] is ends[1]:
             raise ConfigError(f"partition: {first!r} and {second!r} are the same server")
-        background.run(self._divide(ends))
-        return Partition(self, first, second)
+        partition = Partition(ends)
+        background.run(partition.begin())
+        return partition
 
     def heal(self, *names: str) -> None:
         """End the partition between two domains, or, without names, every one. Raises ConfigError for other numbers of
         names, KeyError for a domain that is not in the network."""
         if len(names) not in (0, 2):
             raise ConfigError(f"heal: {', '.join(names)}: give two domains, or none for all")
-        background.run(self._unite([self[name] for name in names]))
-
-    async def _divide(self, ends: tuple[Server, Server]) -> None:
-        for one, other in (ends, ends[::-1]):
-            one.cut_off.add(other.hostname)
-            one.cut(other.hostname)
-
-    async def _unite(self, ends: list[Server]) -> None:
-        for server in ends or self.servers:
-            server.cut_off.difference_update([end.hostname for end in ends or self.servers])
+        background.run(unite([self[name] for name in names] or self.servers))
 
     # -- between tests -------------------------------------------------------------------------------------------------
 
@@ -371,26 +365,6 @@ class Network:
         if self._temporary and self._remove_folder is None:
             self._remove_folder = weakref.finalize(self, _remove, self._directory, os.getpid())
         return made
-
-
-class Partition:
-    """Two domains between which no mail passes: healed at the end of a ``with``."""
-
-    def __init__(self, network: Network, first: str, second: str) -> None:
-        self._network = network
-        self._ends = first, second
-
-    def heal(self) -> None:
-        """End it."""
-        self._network.heal(*self._ends)
-
-    def __enter__(self) -> Partition:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.heal()
 
 
 @lru_cache(maxsize=256)

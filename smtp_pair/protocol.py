@@ -167,6 +167,7 @@ class Conversation:
         self._visit = Visit(host)
         self._errors = 0
         self._commands = 0
+        self._out_of_order: Reply | None = None
         self._hidden = self._hide_next = rules.hidden
         self._exchange: Exchange | None = None
         self.chunk = 0
@@ -252,8 +253,8 @@ class Conversation:
         if line[:4].upper() == b"BDAT":
             state = self._state
             said = self.command(line)
-            if said is None:
-                self._state, self._out_of_order = state, answer  # the octets follow whatever is answered
+            if said is None:  # the octets follow whatever is answered
+                self._state, self._out_of_order = state, answer
             return said
         if answer.code == 421:
             self.expects = Expects.NOTHING  # it says that it is closing (RFC 5321 3.8)
@@ -304,7 +305,7 @@ class Conversation:
         self._options: Mapping[str, str] = NO_OPTIONS
         self._recipients: list[Recipient] = []
         self.chunks = ChunkReader(self._rules.size)
-        self._out_of_order: Reply | None = None
+        self._out_of_order = None
 
     def _count(self, answer: Reply) -> Reply:
         """Count commands and the client's errors; at the last one allowed the session ends (C24)."""

@@ -26,9 +26,7 @@ KEEP = 5.0
 class Relay:
     """The connections of one server to its next hops. Used on the event loop's thread only."""
 
-    def __init__(
-        self, hostname: str, patience: Patience | None = None, cut_off: Collection[str] = frozenset()
-    ) -> None:
+    def __init__(self, hostname: str, patience: Patience | None = None, cut_off: Collection[str] = frozenset()) -> None:
         self._hostname = hostname
         self._cut_off = cut_off  # names of hosts that a partition of the network lies between
         self._patience = patience or Patience()

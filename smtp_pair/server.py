@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from smtp_pair import background, record, settings
+from smtp_pair import admission, background, record, settings
 from smtp_pair.acceptance import Acceptance, Ids
 from smtp_pair.aliases import Aliases
 from smtp_pair.clock import Clock
@@ -24,7 +24,7 @@ from smtp_pair.dns import Resolver
 from smtp_pair.entry import Entry, Outcome, Waiting
 from smtp_pair.facts import Fact
 from smtp_pair.fault_list import Faults
-from smtp_pair.greylist import Greylist
+from smtp_pair.faults import Fired
 from smtp_pair.inbox import Inbox, Wanted, WantedStatus, Where
 from smtp_pair.journal import Journal, Listener
 from smtp_pair.listener import Door, listen
@@ -35,17 +35,14 @@ from smtp_pair.mail.message import Mail
 from smtp_pair.mail.reply import Reply
 from smtp_pair.notifier import Notifier
 from smtp_pair.onward import Onward
-from smtp_pair.policy import Policy
-from smtp_pair.protocol import Rules
 from smtp_pair.quota import Quota
 from smtp_pair.relay import Relay
 from smtp_pair.routes import Destination, NextHop, Routes
-from smtp_pair.sasl import MECHANISMS, PASSWORD_MECHANISMS, passwords
 from smtp_pair.session import House, Session
 from smtp_pair.smtp_client import Patience
 from smtp_pair.spool import Spool
 from smtp_pair.store import Store, remove
-from smtp_pair.tls import broken_context, server_context
+from smtp_pair.tls import server_context
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +69,7 @@ class Server:
         """What it was told."""
         self.directory = directory
         """Its folder; not there before the first mail."""
-        self.faults = Faults(
-            config.hostname, config.faults, tls=config.tls != "off", by_address=config.fault_addresses, seed=seed
-        )
+        self.faults = Faults.of(config, seed)
         """What it does wrong, and has done: ``server.faults.reject("RCPT", "451 4.3.0", times=2)``."""
         self.cut_off: set[str] = set()
         """Host names that a partition lies between; the network's to change."""
@@ -395,17 +390,16 @@ class _Running:
         )
         tls = server_context(config.hostname, config.name) if config.tls != "off" else None
         self._house = House(
-            _rules(config),
-            _policy(config, routes, aliases, quota, server._clock),
+            admission.rules(config),
+            admission.policy(config, routes, aliases, quota, server._clock),
             self._acceptance.accept,
             self._refused,
             tls,
             implicit=config.tls == "implicit",
             faults=server.faults,
-            accept_in_trouble=lambda trouble, *mail: self._acceptance.accept(*mail, trouble),
-            broken_tls=lambda how: broken_context(how, config.hostname, config.name),
-            fired=lambda fired: self._tell(Fact("fault", self._clock.now(), self._hostname, "", fired.data)),
+            accept_in_trouble=self._acceptance.accept,
         )
+        server.faults.told = self._fault
         self.sessions = self._house.sessions
         self.door = Door(self._session, config.hostname)
         # What outlives the server is what somebody may want to look after while it runs.
@@ -500,37 +494,12 @@ class _Running:
         data = {"client": client, "sender": sender, "recipient": recipient, "reply": str(answer)}
         self._tell(Fact("refused", self._clock.now(), self._hostname, "", data))
 
+    def _fault(self, fired: Fired) -> None:
+        self._tell(Fact("fault", self._clock.now(), self._hostname, "", fired.data))
+
     def _tell(self, fact: Fact) -> None:
         try:
             self._journal.keep(fact)
         except OSError:
             log.exception("%s could not write down: %s", self._hostname, fact)
         self._journal.tell(fact)
-
-
-def _policy(config: Domain, routes: Routes, aliases: Aliases, quota: Quota | None, clock: Clock) -> Policy:
-    """Who may enter, by the configuration; the quota and the greylist are asked only where there are any."""
-    return Policy(
-        config,
-        routes,
-        aliases,
-        has_room=quota.has_room if quota is not None else None,
-        knows=Greylist(config.greylist, clock.now).knows if config.greylist else None,
-    )
-
-
-def _rules(config: Domain) -> Rules:
-    """What the protocol has to know of the configuration."""
-    mechanisms = () if config.auth is None else MECHANISMS if callable(config.auth) else PASSWORD_MECHANISMS
-    auth = config.auth or {}
-    return Rules(
-        config.hostname,
-        config.size,
-        config.limits,
-        starttls=config.tls in ("offered", "required"),
-        tls_required=config.tls == "required",
-        mechanisms=tuple(mechanisms),
-        auth_required=config.auth_required,
-        authenticate=auth if callable(auth) else passwords(auth),
-        reject_bare_newline=config.bare_newline == "reject",
-    )

@@ -63,13 +63,9 @@ class House:
     """What STARTTLS begins."""
     implicit: bool = False
     """Whether TLS begins by itself, before the greeting (RFC 8314 3)."""
-    faults: Faults = field(default_factory=lambda: Faults(""))
-    accept_in_trouble: Callable[[OSError, Envelope, bytes, Origin], Receipt | asyncio.Future[Receipt]] | None = None
+    faults: Faults = field(default_factory=lambda: Faults("nobody"))
+    accept_in_trouble: Callable[[Envelope, bytes, Origin, OSError], Receipt | asyncio.Future[Receipt]] | None = None
     """Take a mail over as ``accept``, and meet that error on the way."""
-    broken_tls: Callable[[str], ssl.SSLContext] | None = None
-    """What STARTTLS begins where TLS is to break in that way."""
-    fired: Callable[[Fired], None] = lambda _: None
-    """Told of each fault that comes to pass."""
     sessions: set[Session] = field(default_factory=set)
     peers: Counter[str] = field(default_factory=Counter)
     """How many sessions each address has."""
@@ -186,8 +182,10 @@ class Session(SMTP):
             await self._flush()
             await self._let_it_read()
         except Ended as ended:
-            if ended.polite:
-                await self._part()
+            with contextlib.suppress(OSError, asyncio.CancelledError):
+                if ended.polite:
+                    await self._flush()
+                    await self._let_it_read(more=True)
         except asyncio.CancelledError:
             # Ended from our side, or the connection is lost: in both cases a last word can do no harm.
             if self._parting is not None:
@@ -206,12 +204,6 @@ class Session(SMTP):
                 # asyncio tells the protocol nothing of a connection that is lost in a handshake: it would count against
                 # the limits for ever.
                 self.loop.call_soon(self.connection_lost, None)
-
-    async def _part(self) -> None:
-        """Close as after a last word of ours, wherever a fault has ended the session."""
-        with contextlib.suppress(OSError, asyncio.CancelledError):
-            await self._flush()
-            await self._let_it_read(more=True)
 
     async def _let_it_read(self, *, more: bool = False) -> None:
         """Closing with octets unread resets the connection, and the client may lose the reply that says why: so its
@@ -312,7 +304,6 @@ class Session(SMTP):
     def _fired(self, fired: Fired) -> None:
         """A fault comes to pass."""
         self._faults.note(fired)
-        self._house.fired(fired)
 
     def _answer(self, talk: Conversation, line: bytes, refusal: Reply | None = None) -> Reply | None:
         secret = talk.authenticating or line[:4].upper() == b"AUTH"
@@ -332,9 +323,8 @@ class Session(SMTP):
         assert self._house.tls is not None
         await self._flush()
         context = self._house.tls
-        if self._faults.active and (how := await self._disturbed.handshake(implicit=self._house.implicit)):
-            assert self._house.broken_tls is not None
-            context = self._house.broken_tls(how)
+        if self._faults.active:
+            context = await self._disturbed.handshake(context, implicit=self._house.implicit)
         self._upgrading = True
         # What came after the command and before the handshake is anybody's who can write to the wire (CVE-2011-0411).
         self._unread = b""
@@ -403,7 +393,7 @@ class Session(SMTP):
             return
         del reader
         if effects is not None and effects.trouble is not None and self._house.accept_in_trouble is not None:
-            taken = self._house.accept_in_trouble(effects.trouble, envelope, content, origin)
+            taken = self._house.accept_in_trouble(envelope, content, origin, effects.trouble)
         else:
             taken = self._house.accept(envelope, content, origin)
         del content  # a big mail is not to be held here as well while it is being stored
