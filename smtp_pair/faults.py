@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 
 from smtp_pair import checks
 from smtp_pair.mail.errors import ConfigError
-from smtp_pair.mail.reply import Reply, made
+from smtp_pair.mail.reply import Reply
 
 Octets = bytes
 Kind = Literal[
@@ -283,10 +283,27 @@ def _reply(value: object) -> Reply:
             raise ConfigError(f"{value!r} is no reply: a code, an enhanced code and a text, 451 4.3.0 try later")
         if match[2] and match[2][0] != match[1][0]:
             raise ConfigError(f"{value!r} says {match[1][0]}xx and {match[2]}; the two belong to one class")
-        answer = made(int(match[1]), match[2] or "", match[3] or "")
+        answer = _made(int(match[1]), match[2] or "", match[3] or "")
     if not 200 <= answer.code < 600:
         raise ConfigError(f"{value!r} is no reply of SMTP: codes are 2xx, 3xx, 4xx and 5xx")
     return answer
+
+
+def _made(code: int, enhanced: str, text: str) -> Reply:
+    """A reply as somebody else wants it. Without an enhanced code a refusal gets one that fits (RFC 3463 3.1 to 3.8),
+    and without a text it says what it is."""
+    if not enhanced and code >= 400:
+        enhanced = _ENHANCED_FOR.get(code, f"{code // 100}.0.0")
+    return Reply(code, enhanced, text or ("told to fail" if code >= 400 else "told to say so"))
+
+
+# fmt: off
+_ENHANCED_FOR = {
+    421: "4.3.2", 450: "4.2.0", 451: "4.3.0", 452: "4.3.1", 454: "4.7.0", 455: "4.5.4",
+    500: "5.5.2", 501: "5.5.4", 502: "5.5.1", 503: "5.5.1", 504: "5.5.4", 530: "5.7.0", 535: "5.7.8",
+    550: "5.1.1", 551: "5.1.6", 552: "5.3.4", 553: "5.1.3", 554: "5.3.0", 555: "5.5.4", 556: "5.1.10",
+}
+# fmt: on
 
 
 def _whole(value: object) -> int:

@@ -41,9 +41,13 @@ class Door:
     """The port of a running server, which may be shut without being given up: nobody else gets it meanwhile. On the
     event loop's thread only."""
 
-    def __init__(self, make: Callable[[], asyncio.BaseProtocol], whose: str) -> None:
+    def __init__(
+        self, make: Callable[[], asyncio.BaseProtocol], whose: str, is_down: Callable[[], bool], cut: Callable[[], None]
+    ) -> None:
         self._make = make
         self._whose = whose
+        self._is_down = is_down
+        self._cut = cut
         self._open: list[asyncio.Server] = []
         self._kept: list[socket.socket] = []
 
@@ -53,10 +57,19 @@ class Door:
         return bool(self._kept)
 
     async def open(self, sockets: Sequence[socket.socket]) -> None:
-        """Answer at these sockets, which listen."""
+        """Answer at these sockets, which listen; unless nobody is to."""
         loop = asyncio.get_running_loop()
         for sock in sockets:
             self._open.append(await loop.create_server(self._make, sock=sock, backlog=_BACKLOG))
+        await self.follow()
+
+    async def follow(self) -> None:
+        """Be open, or shut, as it ought to be now."""
+        if self._is_down() and not self.shut:
+            self._shut()
+            self._cut()
+        elif self.shut and not self._is_down():
+            await self._reopen()
 
     def close(self) -> None:
         """Give the port up."""
@@ -66,13 +79,13 @@ class Door:
             sock.close()
         self._open, self._kept = [], []
 
-    def shut_up(self) -> None:
+    def _shut(self) -> None:
         """Refuse connections from now on. Raises StartError when somebody else was quick enough to take the port."""
         places = [sock.getsockname()[:2] for server in self._open for sock in server.sockets]
         self.close()
         self._kept = [_socket(host, port, self._whose, listens=False) for host, port in places]
 
-    async def reopen(self) -> None:
+    async def _reopen(self) -> None:
         """Answer again, at the same port."""
         kept, self._kept = self._kept, []
         for sock in kept:

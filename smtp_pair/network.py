@@ -280,7 +280,7 @@ class Network:
         ends = self[first], self[second]
         if ends[0] is ends[1]:
             raise ConfigError(f"partition: {first!r} and {second!r} are the same server")
-        partition = Partition(ends)
+        partition = Partition(ends, lambda: self.heal(first, second))
         background.run(partition.begin())
         return partition
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Protocol, Self
-
-from smtp_pair import background
 
 
 class End(Protocol):
@@ -22,8 +20,9 @@ class End(Protocol):
 class Partition:
     """What ``network.partition`` gives: healed by :meth:`heal`, or at the end of a ``with``."""
 
-    def __init__(self, ends: tuple[End, End]) -> None:
+    def __init__(self, ends: tuple[End, End], heal: Callable[[], None]) -> None:
         self._ends = ends
+        self._heal = heal
 
     async def begin(self) -> None:
         """Cut the connections, and let no new one come about. On the servers' loop."""
@@ -33,7 +32,7 @@ class Partition:
 
     def heal(self) -> None:
         """End it."""
-        background.run(unite(self._ends))
+        self._heal()
 
     def __enter__(self) -> Self:
         return self

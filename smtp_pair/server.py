@@ -310,9 +310,8 @@ class Server:
 
     def cut(self, hostname: str) -> None:
         """Break the connections that come from that host. Called on the servers' loop."""
-        for session in tuple(self._running.sessions) if self._running is not None else ():
-            if session.helo == hostname:
-                session.cut()
+        if self._running is not None:
+            self._running.cut(hostname)
 
     async def settled(self) -> bool:
         """Wait until no mail is being accepted and no attempt to pass one on is under way; whether there was any."""
@@ -400,8 +399,7 @@ class _Running:
             accept_in_trouble=self._acceptance.accept,
         )
         server.faults.told = self._fault
-        self.sessions = self._house.sessions
-        self.door = Door(self._session, config.hostname)
+        self.door = Door(self._session, config.hostname, lambda: server.faults.is_down, self.cut)
         # What outlives the server is what somebody may want to look after while it runs.
         self._control = Control(directory / "spool", self.spool) if server._durable else None
         self._opening: asyncio.Task[None] | None = None
@@ -414,22 +412,16 @@ class _Running:
         if self._control is not None:
             await self._control.open()
         await self.door.open(sockets)
-        if self._house.faults.is_down:
-            self._shut()
 
     async def open_or_shut(self) -> None:
-        """Be there, or be down, as the faults say."""
         if self._opening is not None:
             await self._opening
-        if self._house.faults.is_down and not self.door.shut:
-            self._shut()
-        elif self.door.shut and not self._house.faults.is_down:
-            await self.door.reopen()
+        await self.door.follow()
 
-    def _shut(self) -> None:
-        self.door.shut_up()
-        for session in tuple(self.sessions):
-            session.cut()
+    def cut(self, hostname: str | None = None) -> None:
+        for session in tuple(self._house.sessions):
+            if hostname in (None, session.helo):
+                session.cut()
 
     def _session(self) -> Session:
         return Session(self._house, self._loop)

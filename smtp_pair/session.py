@@ -244,12 +244,11 @@ class Session(SMTP):
 
     @property
     def helo(self) -> str:
-        """What the client called itself; "" before."""
+        """What the client called itself."""
         return self._talk.client if self._talk is not None else ""
 
     def cut(self) -> None:
-        """Break the connection; one with a mail that is just being taken, once that is answered: it shall not come
-        twice."""
+        """Break the connection; while a mail is being taken, once that is answered: it shall not come twice."""
         self._cutting = True
         if not self._busy:
             self._parting = None
