@@ -73,6 +73,8 @@ class Incoming:
     """What the spool is to hold: the mail with a row for each recipient in ``onward``."""
     full: int
     """How many of ``onward`` are recipients here whose mailbox is full."""
+    trouble: OSError | None = None
+    """What a test wants the disk to say."""
 
     @property
     def mailboxes(self) -> list[str]:
@@ -134,12 +136,15 @@ class Acceptance:
         self._relay = relay  # the server of the network at the other end of a connection
         self._under_way: set[asyncio.Task[Receipt]] = set()
 
-    def accept(self, envelope: Envelope, content: bytes, origin: Origin) -> Receipt | asyncio.Future[Receipt]:
-        """Take the mail over: at once, or by and by where the disk is waited for. Never raises."""
+    def accept(
+        self, envelope: Envelope, content: bytes, origin: Origin, trouble: OSError | None = None
+    ) -> Receipt | asyncio.Future[Receipt]:
+        """Take the mail over: at once, or by and by where the disk is waited for. Never raises. ``trouble`` is what
+        the disk says when all but the record of it is written."""
         try:
             if trace.goes_round(content, self._hostname):
                 return Receipt(reply.TOO_MANY_HOPS, _nothing)
-            incoming = self._sort(envelope, content, origin)
+            incoming = self._sort(envelope, content, origin, trouble)
             if incoming.only_for_full_mailboxes:
                 return Receipt(reply.mailbox_full(incoming.onward[0][0].address), _nothing)
             if self._quota is not None:
@@ -230,7 +235,7 @@ class Acceptance:
         self._inbox.put(self._mail(entry.id, moment, entry.envelope(rows), addresses, addresses, stored))
         self._inbox.wake()
 
-    def _sort(self, envelope: Envelope, content: bytes, origin: Origin) -> Incoming:
+    def _sort(self, envelope: Envelope, content: bytes, origin: Origin, trouble: OSError | None) -> Incoming:
         moment = self._clock.now()
         mail_id = self._ids.new(moment)
         received = trace.received(self._hostname, mail_id, envelope, origin, moment)
@@ -252,9 +257,8 @@ class Acceptance:
         queued = (*onward, *full)
         rows = [Row(recipient, due=moment) for recipient, _ in queued]
         entry = Entry(mail_id, envelope.sender, envelope.options, moment, rows, received + content) if rows else None
-        return Incoming(
-            mail_id, moment, envelope, origin, content, received, tuple(here), queued, tuple(nowhere), entry, len(full)
-        )
+        ways = tuple(here), queued, tuple(nowhere)
+        return Incoming(mail_id, moment, envelope, origin, content, received, *ways, entry, len(full), trouble)
 
     # -- the disk: in any thread -----------------------------------------------------------------------------------
 
@@ -264,6 +268,8 @@ class Acceptance:
     # -- the record, and what follows: on the loop's thread ----------------------------------------------------------
 
     def _finish(self, mail: Incoming, stored: Stored | None) -> Receipt:
+        if mail.trouble is not None:
+            raise mail.trouble
         fact = self._fact(mail, stored)
         delivered: Mail | None = None
         if stored is not None:

@@ -138,6 +138,20 @@ def _up_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="written once all servers listen, and removed when they stop: a line `DOMAIN HOST PORT` for each",
     )
+    add(
+        "--fault",
+        metavar="WORDS",
+        action="append",
+        default=[],
+        help="what the servers do wrong, or, with domain=NAME, one of them; can be repeated: "
+        "--fault 'RCPT reject \"451 4.3.0\" times=2 to=vader@*'",
+    )
+    add(
+        "--fault-addresses",
+        action="store_true",
+        help="recipients may ask for a fault: a local part, or what follows its last +, that ends in a code (451), "
+        "temperror, permerror or timeout; beginning with rcptto it is the answer to RCPT, else to the mail",
+    )
 
 
 def _port(text: str) -> tuple[str, int]:
@@ -151,7 +165,14 @@ def _up(options: argparse.Namespace) -> int:
     from smtp_pair import up
 
     settings = up.Settings(
-        options.data, options.config, options.host, dict(options.port), options.unreachable, options.ready_file
+        options.data,
+        options.config,
+        options.host,
+        dict(options.port),
+        options.unreachable,
+        options.ready_file,
+        options.fault,
+        options.fault_addresses,
     )
     return up.run(settings)
 

@@ -14,6 +14,8 @@ from functools import lru_cache
 from typing import Any, Literal, TypeVar, get_args
 
 from smtp_pair import checks
+from smtp_pair.faults import Fault
+from smtp_pair.faults import some as some_faults
 from smtp_pair.mail.address import domain_key
 from smtp_pair.mail.errors import ConfigError
 from smtp_pair.routes import NO_MAIL, Destination, NextHop, TlsTowards
@@ -143,6 +145,10 @@ class Domain:
     retry: Retry | None = None
     """None: as started (quick in fixtures, patient in ``up``)."""
     limits: Limits = field(default_factory=Limits)
+    faults: Sequence[Fault] = ()
+    """What it does wrong from the start (``server.faults``); in TOML each is a ``[[domain.fault]]``."""
+    fault_addresses: bool = False
+    """Whether mail addresses may ask for faults: ``luke+rcptto451@...`` (:mod:`smtp_pair.fault_words`)."""
 
     def __post_init__(self) -> None:
         checks.checked("name", checks.domain_name, self.name)
@@ -165,6 +171,10 @@ class Domain:
         checks.checked("bare_newline", checks.one_of(*get_args(BareNewline)), self.bare_newline)
         checks.checked("retry", checks.kind(Retry, None), self.retry)
         checks.checked("limits", checks.kind(Limits), self.limits)
+        _set(self, "faults", checks.checked("faults", some_faults, self.faults))
+        if self.tls == "off" and any(fault.tls for fault in self.faults):
+            raise ConfigError("faults: tls: there is none to break, for tls is off")
+        checks.checked("fault_addresses", checks.yes_or_no, self.fault_addresses)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from smtp_pair import checks, config
 from smtp_pair.config import Config, Domain
+from smtp_pair.faults import Fault
 from smtp_pair.mail.errors import ConfigError
 from smtp_pair.routes import Destination, NextHop
 
@@ -67,9 +68,13 @@ class _Document:
         if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
             raise self._error("", "domain: there is no [[domain]] table", ["domain"])
         domains: list[Domain] = []
+        faults = 0
         for number, table in enumerate(tables):
             if "name" not in table:
                 raise self._error(f"[[domain]]:{number}", "name: a [[domain]] needs one", [])
+            if "fault" in table:
+                table = {**table, "faults": self._faults(table["fault"], faults)}
+                faults += len(table.pop("fault"))
             try:
                 domains.append(config.table(Domain, table))
                 config.check_together(domains)
@@ -77,6 +82,19 @@ class _Document:
                 keys = str(error).partition(":")[0].split(".")
                 raise self._error(f"[[domain]]:{number}", str(error), keys) from None
         return tuple(domains)
+
+    def _faults(self, tables: object, before: int) -> list[Fault]:
+        """The faults of a domain; ``before`` are those of the domains above it."""
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            raise self._error("", "fault: is written [[domain.fault]]", ["fault"])
+        found = []
+        for number, table in enumerate(tables, before):
+            try:
+                found.append(config.table(Fault, table))
+            except ConfigError as error:
+                key = str(error).partition(":")[0]
+                raise self._error(f"[[domain.fault]]:{number}", f"fault.{error}", ["fault", key]) from None
+        return found
 
     def _routes(self, table: object, allow_remote: bool) -> dict[str, Destination]:
         if not isinstance(table, dict):

@@ -9,6 +9,7 @@ delivered  it waited, and is in its mailbox here now: recipient, next_hop, reply
 forwarded  the next hop took it: recipient, next_hop, reply, attempts
 deferred   it did not, for now: recipient, next_hop, reply, attempts, again (when it is tried again)
 failed     it did not, for good: recipient, next_hop, reply, attempts
+fault      what the server was told to do wrong came to pass: fault, phase, client, sender, recipient
 ========== ===========================================================================================================
 
 ``outcome`` of a received mail's recipient: ``delivered`` here, ``queued`` for a next hop, or ``ignored`` (no route,

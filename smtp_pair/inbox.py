@@ -18,6 +18,7 @@ from functools import lru_cache
 from smtp_pair.mail.address import Address
 from smtp_pair.mail.errors import MailNotFound, UnexpectedMail
 from smtp_pair.mail.message import Mail
+from smtp_pair.mail.pattern import address_pattern
 
 Where = Callable[[Mail], object]
 _SHOWN = 10
@@ -90,7 +91,7 @@ class WantedStatus:
         return told is not None and any(
             one.action == self.action
             and self.status in (None, one.status)
-            and (self.recipient is None or _pattern(self.recipient).fullmatch(one.recipient) is not None)
+            and (self.recipient is None or address_pattern(self.recipient).fullmatch(one.recipient) is not None)
             for one in told.recipients
         )
 
@@ -254,16 +255,5 @@ def _list(addresses: Iterable[Address]) -> str:
 
 
 @lru_cache(maxsize=256)
-def _pattern(text: str) -> re.Pattern[str]:
-    local, at, domain = text.rpartition("@")
-    # The local part in its own case, the domain in any (RFC 5321 2.4). Only * is a wildcard: [ and ? are plain atext.
-    local, domain = ("".join(map(_glob, part)) for part in (local, domain))
-    return re.compile(f"{local}{at}(?i:{domain})", re.DOTALL) if at else re.compile(domain, re.DOTALL)
-
-
-def _glob(char: str) -> str:
-    return ".*" if char == "*" else re.escape(char)
-
-
 def _matches(pattern: str, address: Address) -> bool:
-    return address == pattern or _pattern(pattern).fullmatch(address) is not None
+    return address == pattern or address_pattern(pattern).fullmatch(address) is not None

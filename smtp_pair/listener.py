@@ -6,7 +6,10 @@ import errno
 import os
 import socket
 import sys
+import threading
+from collections.abc import Callable
 
+from smtp_pair.acceptor import Acceptor, Arrive
 from smtp_pair.mail.errors import StartError
 
 _BACKLOG = 1024
@@ -35,7 +38,62 @@ def listen(host: str, port: int, whose: str) -> list[socket.socket]:
     raise AssertionError("unreachable: the last round returns or raises")
 
 
-def _socket(host: str, port: int, whose: str) -> socket.socket:
+class Door:
+    """The port of a server, which may be shut without being given up: nobody else gets it meanwhile. In any thread."""
+
+    def __init__(self, sockets: list[socket.socket], whose: str, acceptor: Callable[[], Acceptor]) -> None:
+        self.port: int = sockets[0].getsockname()[1]
+        """The TCP port."""
+        self.shut = False
+        """Whether connections are refused."""
+        self._sockets = sockets  # which listen; while it is shut, they only keep the port
+        self._whose = whose
+        self._acceptor = acceptor
+        self._arrive: Arrive | None = None
+        self._lock = threading.Lock()
+
+    def open(self, arrive: Arrive) -> None:
+        """Give the connections that come to ``arrive``, from now on; unless it is shut."""
+        with self._lock:
+            self._arrive = arrive
+            self._take_connections()
+
+    def shut_or_reopen(self, *, shut: bool) -> None:
+        """Refuse connections, or answer again, at the same port. Raises StartError when somebody else was quick enough
+        to take it."""
+        with self._lock:
+            if shut == self.shut or not self._sockets:
+                return
+            if shut:
+                places = [sock.getsockname()[:2] for sock in self._sockets]
+                self._close()
+                self._sockets = [_socket(host, port, self._whose, listens=False) for host, port in places]
+            else:
+                for sock in self._sockets:
+                    sock.listen(_BACKLOG)
+            self.shut = shut
+            self._take_connections()
+
+    def close(self) -> None:
+        """Give the port up. When this returns nobody comes any more."""
+        with self._lock:
+            self._close()
+
+    def _take_connections(self) -> None:
+        if self._arrive is not None and not self.shut:
+            for sock in self._sockets:
+                self._acceptor().open(sock, self._arrive)
+
+    def _close(self) -> None:
+        for sock in self._sockets:
+            if self._arrive is None or self.shut:
+                sock.close()
+            else:
+                self._acceptor().close(sock)
+        self._sockets = []
+
+
+def _socket(host: str, port: int, whose: str, *, listens: bool = True) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         # With proto=0 asyncio leaves Nagle's algorithm on, and each mail takes 43 ms instead of one.
@@ -48,7 +106,8 @@ def _socket(host: str, port: int, whose: str) -> socket.socket:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind((host, port))
-        sock.listen(_BACKLOG)
+        if listens:
+            sock.listen(_BACKLOG)
         sock.setblocking(False)
     except OSError as error:
         sock.close()

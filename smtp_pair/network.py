@@ -40,11 +40,14 @@ from smtp_pair.folder import Folder, Given
 from smtp_pair.journal import Listener
 from smtp_pair.mail.address import domain_key
 from smtp_pair.mail.errors import ConfigError, NotConserved, NotRunning
+from smtp_pair.partition import Partition, unite
 from smtp_pair.recorder import Recorder
 from smtp_pair.routes import Destination, NextHop, Table, TlsTowards
 from smtp_pair.server import Server
 from smtp_pair.transcript import Transcript
 
+_STALLED = 0.25
+"""Seconds of real time for everything else, once a fault stalls something."""
 N = TypeVar("N", bound="Network")
 RouteTo = str | Destination | Mapping[str, str]
 """A way to a domain: ``"HOST:PORT"``, ``"."`` for one that takes no mail, or more about it."""
@@ -59,7 +62,8 @@ class Network:
     one there is a temporary one, which goes at the end of the ``with`` (or with the network). ``host`` is where to
     listen: an address of this machine's loopback, or ``localhost`` for IPv4 and IPv6. ``durability`` and ``retry`` are
     for the domains that name none. ``clock="manual"`` gives a :attr:`clock` that the test moves; ``seed`` repeats what
-    is left to chance (the jitter of retries). ``dns=True`` gives a name server, :attr:`dns`, which all ask;
+    is left to chance (the jitter of retries, faults with a probability). ``dns=True`` gives a name server, :attr:`dns`,
+    which all ask;
     ``dns="127.0.0.1:5353"`` asks that one.
 
     Raises ConfigError for what can't be, at once; :meth:`start` raises StartError.
@@ -99,6 +103,8 @@ class Network:
         self._host = host.lower()
         self._clock: Clock = ManualClock(self._settled, background.run) if clock == "manual" else SystemClock()
         self._random = random.Random(seed)
+        self._seed = seed
+        self._unsettled: set[asyncio.Task[None]] = set()
         self._allow_remote = allow_remote
         self._dns = DnsServer() if dns is True else None
         self._name_server = _name_server(dns, allow_remote=allow_remote)
@@ -231,6 +237,7 @@ class Network:
             random=self._random.random,
             recorder=self._recorder,
             conservation=self._conservation,
+            seed=self._seed,
         )
         server.more_to_explain = partial(self._on_its_way, config.name)
         for listener in self._listeners:
@@ -252,6 +259,7 @@ class Network:
         await asyncio.gather(*(server.close() for server in servers))
         if self._dns is not None:
             await self._dns.close()
+        await asyncio.gather(*self._unsettled, return_exceptions=True)
 
     def __enter__(self: N) -> N:
         return self.start()
@@ -277,6 +285,31 @@ class Network:
         if self._dns is None:
             raise ConfigError("this network has no name server; start it with dns=True")
         return self._dns
+
+    # -- between servers ---------------------------------------------------------------------------------------------
+
+    def partition(self, first: str, second: str) -> Partition:
+        """Let no mail pass between two of the domains, either way, until :meth:`heal` (or the end of a ``with``).
+
+        Each one's mail for the other waits with ``451 4.4.1``; connections between the two break, but one with a mail
+        that is just being taken is left to end. Clients are not concerned. After it is healed, what waits is tried
+        when it is due: at once with ``server.retry_now()``, or when the clock is moved.
+
+        Raises ConfigError for two that are one, KeyError for a domain that is not in the network.
+        """
+        ends = self[first], self[second]
+        if ends[0] is ends[1]:
+            raise ConfigError(f"partition: {first!r} and {second!r} are the same server")
+        partition = Partition(ends, lambda: self.heal(first, second))
+        background.run(partition.begin())
+        return partition
+
+    def heal(self, *names: str) -> None:
+        """End the partition between two domains, or, without names, every one. Raises ConfigError for other numbers of
+        names, KeyError for a domain that is not in the network."""
+        if len(names) not in (0, 2):
+            raise ConfigError(f"heal: {', '.join(names)}: give two domains, or none for all")
+        background.run(unite([self[name] for name in names] or self.servers))
 
     # -- between tests -------------------------------------------------------------------------------------------------
 
@@ -329,6 +362,27 @@ class Network:
         background.run(self._settled())
 
     async def _settled(self) -> None:
+        """Wait for all that ends by itself: what a fault stalls does not, and is left as it is after a moment."""
+        if not any(server.faults.active for server in self.servers):
+            await self._all_settled()
+            return
+        stalled = asyncio.Event()
+        for server in self.servers:
+            server.faults.stall_began = stalled.set
+            if server.faults.stalled:
+                stalled.set()
+        work = asyncio.create_task(self._all_settled())
+        waiting = asyncio.create_task(stalled.wait())
+        await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        await asyncio.wait({work}, timeout=_STALLED)
+        if work.done():
+            work.result()
+        else:
+            self._unsettled.add(work)
+            work.add_done_callback(self._unsettled.discard)
+
+    async def _all_settled(self) -> None:
         # A mail that is passed on moves again, on the next server: until a whole round finds nothing in motion.
         while any([await server.settled() for server in self.servers]):
             pass
@@ -336,6 +390,8 @@ class Network:
     @contextmanager
     def fresh(self: N) -> Iterator[N]:
         """The running network with empty inboxes, and emptied again at the end, the files of those mails included.
+        Faults are taken back, but for those of the configuration, which count from the beginning; partitions are
+        healed.
 
         For hypothesis, which calls a test many times with one network: ``with mail_pair_session.fresh() as pair:``.
         It ends with :meth:`assert_conserved`. After a failure the mails and transcripts stay to be looked at, until the
@@ -348,6 +404,9 @@ class Network:
         self._forget()
 
     def _forget(self) -> None:
+        for server in self.servers:
+            server.faults.start_over()
+        self.heal()
         self.settle()
         for server in self.servers:
             server.forget()

@@ -114,7 +114,7 @@ class Rules:
     """Whether a mail with a bare CR or LF is refused; else they become CRLF."""
     hidden: frozenset[str] = frozenset()
     """Extensions that are there and not offered."""
-    welcomes: dict[tuple[bool, bool], tuple[frozenset[str], Reply]] = field(
+    welcomes: dict[tuple[bool, bool, frozenset[str]], tuple[frozenset[str], Reply]] = field(
         default_factory=dict, init=False, repr=False
     )
     """What was offered to whom, by EHLO or HELO and by TLS or none, and in which words: the same every time."""
@@ -149,6 +149,8 @@ class Conversation:
         "_errors",
         "_exchange",
         "_extended",
+        "_hidden",
+        "_hide_next",
         "_offered",
         "_options",
         "_out_of_order",
@@ -169,6 +171,8 @@ class Conversation:
         self._visit = Visit(host)
         self._errors = 0
         self._commands = 0
+        self._out_of_order: Reply | None = None
+        self._hidden = self._hide_next = rules.hidden
         self._exchange: Exchange | None = None
         self.chunk = 0
         """Octets of the chunk that is expected."""
@@ -204,6 +208,16 @@ class Conversation:
         return self._visit.sender
 
     @property
+    def recipients(self) -> list[Address]:
+        """The recipients of the open transaction that were accepted."""
+        return [recipient.address for recipient in self._recipients]
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a sender is known."""
+        return self._state >= State.MAIL
+
+    @property
     def authenticating(self) -> bool:
         """Whether the next line is a proof of who the client is, and nobody's to write down."""
         return self._exchange is not None
@@ -237,6 +251,23 @@ class Conversation:
         if answer is None or answer.code < 400:
             self._state = cell
         return self._count(answer) if answer is not None else None
+
+    def refuse(self, line: bytes, answer: Reply) -> Reply | None:
+        """Answer a command with a refusal that comes from elsewhere, and leave all as a refusal of our own does."""
+        if line[:4].upper() == b"BDAT":
+            state = self._state
+            said = self.command(line)
+            if said is None:  # the octets follow whatever is answered
+                self._state, self._out_of_order = state, answer
+            return said
+        if answer.code == 421:
+            self.expects = Expects.NOTHING  # it says that it is closing (RFC 5321 3.8)
+            return answer
+        return self._count(answer)
+
+    def hide(self, extensions: frozenset[str]) -> None:
+        """At the EHLO that follows, do not offer these."""
+        self._hide_next = self._rules.hidden | extensions
 
     def take(self, octets: bytes) -> None:
         """Take octets of the chunk that is expected; they are kept only where they are wanted."""
@@ -278,7 +309,7 @@ class Conversation:
         self._options: Mapping[str, str] = NO_OPTIONS
         self._recipients: list[Recipient] = []
         self.chunks = ChunkReader(self._rules.size)
-        self._out_of_order: Reply | None = None
+        self._out_of_order = None
 
     def _count(self, answer: Reply) -> Reply:
         """Count commands and the client's errors; at the last one allowed the session ends (C24)."""
@@ -306,8 +337,9 @@ class Conversation:
         # A name here is ASCII (RFC 6531 3.7.1), and so the Received field: it must not make 8-bit mail of 7-bit mail.
         self._client = argument.encode("ascii", "replace").decode()
         self._extended = extended
+        self._hidden, self._hide_next = self._hide_next, self._rules.hidden
         self._forget()  # a second EHLO resets the transaction (RFC 5321 4.1.4)
-        welcomes, case = self._rules.welcomes, (extended, self._secure)
+        welcomes, case = self._rules.welcomes, (extended, self._secure, self._hidden)
         if case not in welcomes:
             welcomes[case] = self._welcome(extended=extended)
         self._offered, answer = welcomes[case]
@@ -320,7 +352,7 @@ class Conversation:
             offers["STARTTLS"] = ""
         if rules.mechanisms and (self._secure or not rules.starttls):
             offers["AUTH"] = " ".join(rules.mechanisms)
-        names = offers.keys() - rules.hidden if extended else frozenset()
+        names = offers.keys() - self._hidden if extended else frozenset()
         lines = [f"{name} {value}".rstrip() for name, value in offers.items() if name in names]
         return frozenset(names), reply.hello(rules.hostname, lines)
 
@@ -329,14 +361,14 @@ class Conversation:
             return reply.syntax("STARTTLS")
         if self._secure:
             return reply.TLS_ALREADY
-        if not self._rules.starttls or "STARTTLS" in self._rules.hidden:
+        if not self._rules.starttls or "STARTTLS" in self._hidden:
             return reply.NOT_OFFERED
         self.expects = Expects.HANDSHAKE
         return reply.START_TLS
 
     def _auth(self, argument: str) -> Reply:
         mechanism, _, first = argument.partition(" ")
-        if not self._rules.mechanisms or "AUTH" in self._rules.hidden:
+        if not self._rules.mechanisms or "AUTH" in self._hidden:
             return reply.NOT_OFFERED
         if self._visit.user:
             return reply.AUTHENTICATED_ALREADY
@@ -441,7 +473,7 @@ class Conversation:
         return reply.START_DATA
 
     def _bdat(self, argument: str) -> Reply | None:
-        if "CHUNKING" in self._rules.hidden:
+        if "CHUNKING" in self._hidden:
             return reply.NOT_OFFERED
         size, *last = argument.upper().split() or [""]
         if not (size.isascii() and size.isdigit() and len(size) <= _CHUNK_DIGITS and last in ([], ["LAST"])):

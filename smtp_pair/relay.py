@@ -7,9 +7,10 @@ at. Whether to try again is the reply's first digit.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from smtp_pair.entry import Content
+from smtp_pair.mail import reply
 from smtp_pair.mail.envelope import Envelope
 from smtp_pair.mail.errors import DeliveryError
 from smtp_pair.mail.reply import Reply
@@ -26,9 +27,16 @@ KEEP = 5.0
 class Relay:
     """The connections of one server to its next hops. Used on the event loop's thread only."""
 
-    def __init__(self, hostname: str, patience: Patience | None = None, tape: Tape | None = None) -> None:
+    def __init__(
+        self,
+        hostname: str,
+        patience: Patience | None = None,
+        tape: Tape | None = None,
+        cut_off: Collection[str] = frozenset(),
+    ) -> None:
         self._hostname = hostname
         self._tape = tape
+        self._cut_off = cut_off  # names of hosts that a partition of the network lies between
         self._patience = patience or Patience()
         self._hops: dict[NextHop, _Hop] = {}
 
@@ -60,6 +68,7 @@ class Relay:
         return lane.failure if lane is not None else None
 
     async def _send(self, hop: NextHop, lane: _Hop, envelope: Envelope, content: Content) -> Sequence[Reply]:
+        self._find_way(hop)
         client = lane.take()
         if client is not None:
             # A kept connection may have been closed by the other side while it was idle: that says nothing about the
@@ -71,6 +80,7 @@ class Relay:
             except Broken:
                 pass
         try:
+            self._find_way(hop)  # a partition may be what broke the kept one
             client = await SmtpClient.connect(hop, self._hostname, self._patience, self._tape)
         except DeliveryError as error:
             lane.failures += 1
@@ -79,6 +89,11 @@ class Relay:
         lane.failure = None
         lane.offers_dsn = "DSN" in client.offers
         return await self._over(client, lane, envelope, content)
+
+    def _find_way(self, hop: NextHop) -> None:
+        """Raises DeliveryError when there is none."""
+        if hop.name in self._cut_off:
+            raise DeliveryError(reply.no_answer(str(hop), "the network is partitioned"))
 
     async def _over(self, client: SmtpClient, lane: _Hop, envelope: Envelope, content: Content) -> Sequence[Reply]:
         try:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from smtp_pair import background, record, settings
+from smtp_pair import admission, background, record, settings
 from smtp_pair.acceptance import Acceptance, Ids
 from smtp_pair.aliases import Aliases
 from smtp_pair.clock import Clock
@@ -25,25 +25,23 @@ from smtp_pair.disk import lock
 from smtp_pair.dns import Resolver
 from smtp_pair.entry import Entry, Outcome, Waiting
 from smtp_pair.facts import Fact
+from smtp_pair.fault_list import Faults
+from smtp_pair.faults import Fired
 from smtp_pair.folder import Folder
-from smtp_pair.greylist import Greylist
 from smtp_pair.inbox import Inbox
 from smtp_pair.journal import Journal, Listener
 from smtp_pair.ledger import read
-from smtp_pair.listener import listen
+from smtp_pair.listener import Door, listen
 from smtp_pair.mail import reply
 from smtp_pair.mail.address import Address, domain_key
 from smtp_pair.mail.errors import NotRunning, StartError
 from smtp_pair.mail.reply import Reply
 from smtp_pair.notifier import Notifier
 from smtp_pair.onward import Onward
-from smtp_pair.policy import Policy
-from smtp_pair.protocol import Rules
 from smtp_pair.quota import Quota
 from smtp_pair.recorder import Recorder, Tape
 from smtp_pair.relay import Relay
 from smtp_pair.routes import Destination, NextHop, Routes
-from smtp_pair.sasl import MECHANISMS, PASSWORD_MECHANISMS, passwords
 from smtp_pair.session import House, Session
 from smtp_pair.smtp_client import Patience
 from smtp_pair.spool import Spool
@@ -76,11 +74,17 @@ class Server(Waits):
         random: Callable[[], float],
         recorder: Recorder,
         conservation: Conservation,
+        seed: int | None = None,
     ) -> None:
         if config.retry is None or config.durability is None:
             raise ValueError("a server is told by its network how patient and how durable it is")
         self.config = config
         """What it was told."""
+        self.faults = Faults.of(config, seed)
+        """What it does wrong, and has done: ``server.faults.reject("RCPT", "451 4.3.0", times=2)``."""
+        self.cut_off: set[str] = set()
+        """Host names that a partition lies between; the network's to change."""
+        self.faults.changed = self._open_or_shut
         self._folder = folder
         self._bind = bind
         self._clock = clock
@@ -88,7 +92,7 @@ class Server(Waits):
         self._random = random
         self._retry = config.retry
         self._durable = config.durability == "durable"
-        self._sockets: list[socket.socket] = []
+        self._door: Door | None = None
         self._port = 0
         self._unlock: Callable[[], None] | None = None
         # Made when they are needed: most servers of most tests never get a connection.
@@ -236,8 +240,9 @@ class Server(Waits):
         From here on clients can connect, though nobody answers yet.
         """
         # After a stop the same port is wanted again: clients were told it.
-        self._sockets = listen(self._bind, self._port or self.config.port, self.hostname)
-        self._port = self._sockets[0].getsockname()[1]
+        sockets = listen(self._bind, self._port or self.config.port, self.hostname)
+        self._door = Door(sockets, self.hostname, background.acceptor)
+        self._port = self._door.port
         if self._durable:
             try:
                 self._unlock = lock(self.directory)
@@ -249,22 +254,21 @@ class Server(Waits):
 
     def unbind(self) -> None:
         """Give the port and the folder up again: another server of the network could not start."""
-        for sock in self._sockets:
-            sock.close()
-        self._sockets = []
+        self._stop_listening()
         self._give_up_folder()
 
     def _listen(self) -> None:
-        for sock in self._sockets:
-            background.acceptor().open(sock, self._arrive)
+        if self._door is not None:
+            self._door.shut_or_reopen(shut=self.faults.is_down)
+            self._door.open(self._arrive)
 
     def _arrive(self, wire: socket.socket) -> None:
         self._started().welcome(wire)
 
     def _stop_listening(self) -> None:
-        for sock in self._sockets:
-            background.acceptor().close(sock)
-        self._sockets = []
+        door, self._door = self._door, None
+        if door is not None:
+            door.close()
 
     def _give_up_folder(self) -> None:
         unlock, self._unlock = self._unlock, None
@@ -317,6 +321,19 @@ class Server(Waits):
         if self._made_journal is not None:
             self._made_journal.close()
         self._give_up_folder()
+
+    def _open_or_shut(self) -> None:
+        door, running, shut = self._door, self._running, self.faults.is_down
+        if door is None or door.shut == shut:
+            return
+        door.shut_or_reopen(shut=shut)
+        if shut and running is not None:
+            background.run(running.cut())
+
+    async def cut(self, hostname: str) -> None:
+        """Break the connections that come from that host. Called on the servers' loop."""
+        if self._running is not None:
+            await self._running.cut(hostname)
 
     async def settled(self) -> bool:
         """Wait until no mail is being accepted and no attempt to pass one on is under way; whether there was any."""
@@ -376,7 +393,9 @@ class _Running:
         self._recorder = server._tape.recorder
         self._clock = server._clock
         limits = config.limits
-        self._relay = Relay(config.hostname, Patience(limits.connect, limits.reply, limits.final), server._tape)
+        self._relay = Relay(
+            config.hostname, Patience(limits.connect, limits.reply, limits.final), server._tape, server.cut_off
+        )
         aliases = Aliases(
             {local: map(Address.parse, targets) for local, targets in config.aliases.items()},
             own=(domain_key(config.name), domain_key(config.hostname)),
@@ -420,14 +439,17 @@ class _Running:
         )
         tls = server_context(config.hostname, config.name) if config.tls != "off" else None
         self._house = House(
-            _rules(config),
-            _policy(config, routes, aliases, quota, server._clock),
+            admission.rules(config),
+            admission.policy(config, routes, aliases, quota, server._clock),
             self._acceptance.accept,
             self._refused,
             tls,
             implicit=config.tls == "implicit",
+            faults=server.faults,
+            accept_in_trouble=self._acceptance.accept,
             tape=server._tape,
         )
+        server.faults.told = self._fault
         # What outlives the server is what somebody may want to look after while it runs.
         self._control = Control(directory / "spool", self.spool) if server._durable else None
         self._opening: asyncio.Task[None] | None = None
@@ -459,6 +481,13 @@ class _Running:
         except Exception:
             wire.close()
             log.exception("%s could not serve a connection", self._hostname)
+
+    async def cut(self, hostname: str | None = None) -> None:
+        """Break the connections that come from that host, or all."""
+        await asyncio.gather(*self._arriving)
+        for session in tuple(self._house.sessions):
+            if hostname in (None, session.helo):
+                session.cut()
 
     def _session(self) -> Session:
         return Session(self._house, self._loop)
@@ -546,37 +575,12 @@ class _Running:
         data = {"client": client, "sender": sender, "recipient": recipient, "reply": str(answer)}
         self._tell(Fact("refused", self._clock.now(), self._hostname, "", data))
 
+    def _fault(self, fired: Fired) -> None:
+        self._tell(Fact("fault", self._clock.now(), self._hostname, "", fired.data))
+
     def _tell(self, fact: Fact) -> None:
         try:
             self._journal.keep(fact)
         except OSError:
             log.exception("%s could not write down: %s", self._hostname, fact)
         self._journal.tell(fact)
-
-
-def _policy(config: Domain, routes: Routes, aliases: Aliases, quota: Quota | None, clock: Clock) -> Policy:
-    """Who may enter, by the configuration; the quota and the greylist are asked only where there are any."""
-    return Policy(
-        config,
-        routes,
-        aliases,
-        has_room=quota.has_room if quota is not None else None,
-        knows=Greylist(config.greylist, clock.now).knows if config.greylist else None,
-    )
-
-
-def _rules(config: Domain) -> Rules:
-    """What the protocol has to know of the configuration."""
-    mechanisms = () if config.auth is None else MECHANISMS if callable(config.auth) else PASSWORD_MECHANISMS
-    auth = config.auth or {}
-    return Rules(
-        config.hostname,
-        config.size,
-        config.limits,
-        starttls=config.tls in ("offered", "required"),
-        tls_required=config.tls == "required",
-        mechanisms=tuple(mechanisms),
-        auth_required=config.auth_required,
-        authenticate=auth if callable(auth) else passwords(auth),
-        reject_bare_newline=config.bare_newline == "reject",
-    )

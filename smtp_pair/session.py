@@ -18,10 +18,13 @@ from dataclasses import dataclass, field
 from aiosmtpd.smtp import SMTP
 
 from smtp_pair.content import ChunkReader, ContentReader
+from smtp_pair.fault_list import Faults
+from smtp_pair.faults import Fired
 from smtp_pair.mail import reply
 from smtp_pair.mail.address import Address
 from smtp_pair.mail.envelope import Envelope, Origin
 from smtp_pair.mail.reply import Reply
+from smtp_pair.mischief import Effects, Ended, Mischief, Reins
 from smtp_pair.protocol import LONGEST_LINE, Conversation, Doorkeeper, Expects, Rules
 from smtp_pair.recorder import Log, Tape
 
@@ -63,6 +66,9 @@ class House:
     """What STARTTLS begins."""
     implicit: bool = False
     """Whether TLS begins by itself, before the greeting (RFC 8314 3)."""
+    faults: Faults = field(default_factory=lambda: Faults("nobody"))
+    accept_in_trouble: Callable[[Envelope, bytes, Origin, OSError], Receipt | asyncio.Future[Receipt]] | None = None
+    """Take a mail over as ``accept``, and meet that error on the way."""
     sessions: set[Session] = field(default_factory=set)
     peers: Counter[str] = field(default_factory=Counter)
     """How many sessions each address has."""
@@ -88,7 +94,8 @@ class Session(SMTP):
         self._timeout_handle = None
         self._handler_coroutine = None
         self._house = house
-        self._talk: Conversation | None = None
+        self._faults = house.faults
+        self._mischief: Mischief | None = None  # made when there is a fault to do
         self._from = ("unknown", 0)
         self._waiting: asyncio.Future[bytes | None] | None = None
         self._idle = False  # all that was heard is answered, and what is waited for begins a line
@@ -98,6 +105,8 @@ class Session(SMTP):
         self._began = 0.0
         self._busy = False  # a mail is being stored: the time that we take is not the client's
         self._upgrading = False  # in a handshake
+        self._cutting = False
+        self._talk: Conversation | None = None
         self._parting: Reply | None = reply.SHUTTING_DOWN
         self._log: Log  # from connection_made on
 
@@ -137,6 +146,8 @@ class Session(SMTP):
             del self._house.peers[host]
         if error is not None:
             self._log.note(f"the connection was lost: {error.strerror if isinstance(error, OSError) else error}")
+        if self._mischief is not None:
+            self._faults.stalled.discard(self)
         super().connection_lost(error)
 
     def data_received(self, octets: bytes) -> None:
@@ -156,7 +167,7 @@ class Session(SMTP):
         if octets[:4] not in _AT_ONCE or octets.find(b"\n") != len(octets) - 1 or len(octets) > LONGEST_LINE:
             return False
         talk, wire = self._talk, self.transport
-        if talk is None or talk.authenticating or not isinstance(wire, asyncio.WriteTransport):
+        if talk is None or talk.authenticating or self._faults.active or not isinstance(wire, asyncio.WriteTransport):
             return False
         if wire.is_closing() or wire.get_write_buffer_size():
             return False  # it does not read what it is told
@@ -170,6 +181,8 @@ class Session(SMTP):
     def eof_received(self) -> bool | None:
         """The client will say no more, and may well listen: stock cancels the handler here, in the middle of storing
         a mail, and the half-closed client never gets its reply."""
+        if self._mischief is not None:
+            self._mischief.left()
         return asyncio.StreamReaderProtocol.eof_received(self)
 
     def _reset_timeout(self, duration: float | None = None) -> None:
@@ -194,19 +207,29 @@ class Session(SMTP):
             self._timeout_handle = self.loop.call_later(_LINGER, self._abort)
 
     async def _handle_client(self) -> None:
-        self._talk = talk = Conversation(self._house.rules, self._house.door, self._from[0])
+        talk = self._talk = Conversation(self._house.rules, self._house.door, self._from[0])
         try:
+            if self._faults.active:
+                await self._disturbed.connect()
             if self._house.implicit and not await self._start_tls(talk):
                 return
             if self._crowded():
                 self._say(reply.TOO_MANY_CONNECTIONS)
             else:
-                self._say(talk.greeting())
+                if self._faults.active:
+                    await self._disturbed.greeting(talk, talk.greeting())
+                else:
+                    self._say(talk.greeting())
                 await self._converse(talk)
                 if talk.expects is Expects.COMMAND:
                     self._log.note("the client hung up")
             await self._flush()
             await self._let_it_read()
+        except Ended as ended:
+            with contextlib.suppress(OSError, asyncio.CancelledError):
+                if ended.polite:
+                    await self._flush()
+                    await self._let_it_read(more=True)
         except asyncio.CancelledError:
             # Ended from our side, or the connection is lost: in both cases a last word can do no harm.
             if self._parting is not None:
@@ -226,10 +249,11 @@ class Session(SMTP):
                 # the limits for ever.
                 self.loop.call_soon(self.connection_lost, None)
 
-    async def _let_it_read(self) -> None:
+    async def _let_it_read(self, *, more: bool = False) -> None:
         """Closing with octets unread resets the connection, and the client may lose the reply that says why: so its
-        rest is read away first, for as long as it takes to hang up, or for a moment."""
-        if not self._unread and not self._reader._buffer:  # type: ignore[attr-defined]
+        rest is read away first, for as long as it takes to hang up, or for a moment. ``more``: it was about to go
+        on."""
+        if not more and not self._unread and not self._reader._buffer:  # type: ignore[attr-defined]
             return
         self._parting = None
         if isinstance(self.transport, asyncio.WriteTransport) and self.transport.can_write_eof():
@@ -262,6 +286,18 @@ class Session(SMTP):
             await asyncio.gather(self._handler_coroutine, return_exceptions=True)
         self._abort()
 
+    @property
+    def helo(self) -> str:
+        """What the client called itself."""
+        return self._talk.client if self._talk is not None else ""
+
+    def cut(self) -> None:
+        """Break the connection; while a mail is being taken, once that is answered: it shall not come twice."""
+        self._cutting = True
+        if not self._busy:
+            self._parting = None
+            self._abort()
+
     def _abort(self) -> None:
         """Drop a connection that is closed on our side, whatever the client has not read, or, in TLS, not confirmed."""
         if isinstance(self.transport, asyncio.WriteTransport):
@@ -274,8 +310,9 @@ class Session(SMTP):
                     line = await self._line()
                     if line is None:
                         return
-                    answer = self._answer(talk, line)
-                    if answer is not None:
+                    if self._faults.active:
+                        await self._disturbed.command(talk, line, self._answer)
+                    elif (answer := self._answer(talk, line)) is not None:
                         self._say(answer)
                     if len(self._unsent) >= _GROUP:
                         await self._flush()
@@ -290,11 +327,33 @@ class Session(SMTP):
                     if not await self._start_tls(talk):
                         return
 
-    def _answer(self, talk: Conversation, line: bytes) -> Reply | None:
+    @property
+    def _disturbed(self) -> Mischief:
+        """What does the faults to this connection."""
+        if self._mischief is None:
+            reins = Reins(
+                self,
+                self._reader,
+                lambda: self.transport,
+                self._flush,
+                self._unsent.append,
+                lambda: len(self._unread) + len(self._reader._buffer),  # type: ignore[attr-defined]
+                self._client,
+                self._fired,
+            )
+            self._mischief = Mischief(self._faults, reins)
+        return self._mischief
+
+    def _fired(self, fired: Fired) -> None:
+        """A fault comes to pass."""
+        self._faults.note(fired)
+        self._log.note(f"fault: {fired.fault}")
+
+    def _answer(self, talk: Conversation, line: bytes, refusal: Reply | None = None) -> Reply | None:
         secret = talk.authenticating or line.lstrip()[:4].upper() == b"AUTH"
         self._log.command(line, self._heard, secret=secret)
         try:
-            answer = talk.command(line)
+            answer = talk.command(line) if refusal is None else talk.refuse(line, refusal)
             if answer is not None and answer.code >= 400 and line[:4].upper() == b"RCPT" and not secret:
                 self._house.refused(self._client(), talk.sender, line[8:].decode("utf-8", "replace").strip(), answer)
         except Exception:
@@ -309,12 +368,15 @@ class Session(SMTP):
         """Upgrade the connection. False: the handshake failed, and there is nobody left to talk to."""
         assert self._house.tls is not None
         await self._flush()
+        context = self._house.tls
+        if self._faults.active:
+            context = await self._disturbed.handshake(context, implicit=self._house.implicit)
         self._upgrading = True
         # What came after the command and before the handshake is anybody's who can write to the wire (CVE-2011-0411).
         self._unread = b""
         self._reader._buffer.clear()  # type: ignore[attr-defined]
         try:
-            await self._writer.start_tls(self._house.tls, ssl_handshake_timeout=self._house.rules.limits.idle)
+            await self._writer.start_tls(context, ssl_handshake_timeout=self._house.rules.limits.idle)
         except (OSError, EOFError) as error:  # ssl.SSLError among them
             log.info("no TLS with %s: %s", self._client(), error)
             self._log.note(f"no TLS: {getattr(error, 'reason', None) or str(error) or 'the connection was closed'}")
@@ -333,6 +395,8 @@ class Session(SMTP):
             # taken for commands (RFC 2920 3.1).
             self._say(reply.TALKS_TOO_EARLY)
             return False
+        if self._faults.active:
+            await self._disturbed.content()
         reader = ContentReader(self._house.rules.size)
         rest = None
         while rest is None:
@@ -347,6 +411,8 @@ class Session(SMTP):
 
     async def _take_chunk(self, talk: Conversation) -> bool:
         """Read the octets that follow BDAT; after the last chunk, hand the mail over. False: the client has left."""
+        if self._faults.active:
+            await self._disturbed.content()
         left = talk.chunk
         while left > 0:
             octets = self._unread or await self._read()
@@ -366,23 +432,42 @@ class Session(SMTP):
 
     async def _hand_over(self, talk: Conversation, reader: ContentReader | ChunkReader) -> None:
         """The mail is here whole: it is accepted, or it is not."""
+        effects = await self._disturbed.dot() if self._faults.active else None
         content = reader.content()
         self._log.body(content, self._heard, too_big=reader.too_big)
         origin = Origin(talk.client, *self._peer(), talk.with_protocol)
         envelope = talk.content_ended()
         objection = self._objection(reader, content)
+        if effects is not None and self._fails(talk, effects):
+            return
         if objection is not None:
             self._say(objection)
             return
         del reader
-        taken = self._house.accept(envelope, content, origin)
+        if effects is not None and effects.trouble is not None and self._house.accept_in_trouble is not None:
+            taken = self._house.accept_in_trouble(envelope, content, origin, effects.trouble)
+        else:
+            taken = self._house.accept(envelope, content, origin)
         del content  # a big mail is not to be held here as well while it is being stored
         receipt = await self._shielded(taken) if isinstance(taken, asyncio.Future) else taken
-        self._say(receipt.reply)
+        self._unsent.append(receipt.reply.wire if effects is None else effects.dressed(receipt.reply))
         try:
             await self._flush()
         finally:
             self._announce(receipt)
+        if effects is not None and receipt.reply.accepted:
+            await self._disturbed.after_dot()
+
+    def _fails(self, talk: Conversation, effects: Effects) -> bool:
+        """Whether a fault answers the mail. If so it is not taken."""
+        refusal = effects.refusal
+        if refusal is not None:
+            self._say(refusal)
+            if refusal.code == 421:
+                talk.expects = Expects.NOTHING
+        elif effects.garbage is not None:
+            self._disturbed.garble(effects.garbage)
+        return refusal is not None or effects.garbage is not None
 
     def _announce(self, receipt: Receipt) -> None:
         """The client has its 250: what fails from here on is ours alone."""
@@ -413,6 +498,8 @@ class Session(SMTP):
         finally:
             self._busy = False
             self._heard = self.loop.time()
+            if self._cutting:
+                self.loop.call_soon(self.cut)  # the reply is written first
 
     # -- octets ------------------------------------------------------------------------------------------------------
 
@@ -441,11 +528,13 @@ class Session(SMTP):
         pipelined group in one segment (RFC 2920)."""
         if self._unsent:
             await self._flush()
-        chunk = await self._next()
-        if chunk is None:
-            chunk = await self._reader.read(_PIECE)
+        chunk = await (self._disturbed.read() if self._faults.active else self._heard_next())
         self._heard = self.loop.time()
         return chunk
+
+    async def _heard_next(self) -> bytes:
+        chunk = await self._next()
+        return await self._reader.read(_PIECE) if chunk is None else chunk
 
     async def _next(self) -> bytes | None:
         """What comes next, if the stream has nothing; None where it has, or comes to an end."""
@@ -470,7 +559,12 @@ class Session(SMTP):
         self._unsent.clear()
 
     async def _flush(self) -> None:
-        if self._unsent:
+        if self._unsent and self._faults.active:
+            octets = b"".join(self._unsent)
+            self._unsent.clear()
+            self._log.reply(octets, self.loop.time())
+            await self._disturbed.write(self._writer, octets)
+        elif self._unsent:
             self._write()
             wire = self.transport
             if not isinstance(wire, asyncio.WriteTransport) or wire.is_closing() or wire.get_write_buffer_size():

@@ -7,6 +7,7 @@ Raises ConfigError where the extra ``tls`` (trustme) is not installed.
 from __future__ import annotations
 
 import ssl
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,27 @@ def server_context(*names: str) -> ssl.SSLContext:
     """For a server of these names; a client may also call it by an address of this machine's loopback."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     _authority().issue_cert(*names, *LOOPBACK).configure_cert(context)
+    return context
+
+
+@cache
+def broken_context(how: str, *names: str) -> ssl.SSLContext:
+    """For a server of these names whose certificate no client should take (``server.faults.tls``)."""
+    authority = _authority()
+    names = (*names, *LOOPBACK)
+    begin, end = None, None
+    if how == "unknown CA":
+        import trustme
+
+        authority = trustme.CA(organization_name="nobody that anybody knows")
+    elif how == "wrong host":
+        names = ("elsewhere.invalid",)
+    elif how == "expired":
+        begin, end = datetime(2001, 1, 1, tzinfo=UTC), datetime(2002, 2, 2, tzinfo=UTC)
+    else:
+        raise ValueError(f"no certificate is broken by {how!r}")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(*names, not_before=begin, not_after=end).configure_cert(context)
     return context
 
 

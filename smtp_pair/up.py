@@ -12,13 +12,13 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from smtp_pair import config_file, tls
-from smtp_pair.config import PATIENT_RETRY, THE_PAIR, Config, WhenUnreachable
+from smtp_pair import config_file, fault_words, tls
+from smtp_pair.config import PATIENT_RETRY, THE_PAIR, Config, Domain, WhenUnreachable
 from smtp_pair.disk import remove_quietly, write_new
 from smtp_pair.facts import Fact
 from smtp_pair.mail.address import domain_key
@@ -44,6 +44,9 @@ class Settings:
     ports: Mapping[str, int] = field(default_factory=dict)
     unreachable: WhenUnreachable | None = None
     ready_file: Path | None = None
+    faults: Sequence[str] = ()
+    """As the command line has them (:mod:`smtp_pair.fault_words`)."""
+    fault_addresses: bool = False
 
 
 def run(settings: Settings) -> int:
@@ -142,7 +145,29 @@ def _config(settings: Settings) -> Config:
         domains[number] = replace(domains[number], port=port)
     if settings.unreachable is not None:
         domains = [replace(domain, unreachable=settings.unreachable) for domain in domains]
+    if settings.fault_addresses:
+        domains = [replace(domain, fault_addresses=True) for domain in domains]
+    for text in settings.faults:
+        domains = _with_fault(domains, text)
     return replace(config, domains=tuple(domains))
+
+
+def _with_fault(domains: list[Domain], text: str) -> list[Domain]:
+    """The domains, and the fault at the one that it names, or at all. Raises ConfigError."""
+    try:
+        name, fault = fault_words.parse_for_domain(text)
+        names = {domain_key(domain.name) for domain in domains}
+        if name is not None and domain_key(name) not in names:
+            known = ", ".join(domain.name for domain in domains)
+            raise ConfigError(f"{text!r}: no domain is called {name!r}; there are {known}")
+        return [
+            replace(domain, faults=(*domain.faults, fault))
+            if name is None or domain_key(name) == domain_key(domain.name)
+            else domain
+            for domain in domains
+        ]
+    except ConfigError as error:
+        raise ConfigError(f"--fault: {error}") from None
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 from smtp_pair.facts import Fact
 from smtp_pair.mail.address import domain_key
 from smtp_pair.screen.lines import Line, Tone
+from smtp_pair.server_msg import one_line
 
 TEXT_LINES = 12
 """Lines of a mail's text; of a longer one, the rest is counted."""
@@ -30,6 +31,9 @@ def lines(fact: Fact, actor: str, *, brief: bool = False) -> list[Line]:
     if fact.event == "refused":
         who = f"{fact.data['recipient']} from <{fact.data['sender']}>"
         return [Line(actor, f"refused   {who}: {_reply(fact.data)}", "warning", hang=_KEY)]
+    if fact.event == "fault":
+        what = f"{fact.data['phase']}: {one_line(fact.data['fault'])}"
+        return [Line(actor, f"fault     {what}, for {fact.data['client']}", "warning", hang=_KEY)]
     tone, text = _attempt(fact)
     return [Line(actor, text, tone, hang=_KEY)]
 
