@@ -44,7 +44,7 @@ from smtp_pair.session import House, Session
 from smtp_pair.smtp_client import Patience
 from smtp_pair.spool import Spool
 from smtp_pair.store import Store, remove
-from smtp_pair.tls import server_context
+from smtp_pair.tls import context_for
 
 log = logging.getLogger(__name__)
 
@@ -278,7 +278,8 @@ class Server:
     def open(self, table: Mapping[str, Destination], resolver: Resolver | None = None) -> None:
         """Begin to answer. Does not wait: the listening socket keeps early clients in its backlog."""
         loop = background.loop()
-        routes = Routes([self.domain, self.hostname], table, by_name=resolver is not None)
+        own = [self.domain, self.hostname]
+        routes = Routes(own, table, by_name=resolver is not None, catch_all=self.config.catch_all)
         self._running = _Running(self, routes, resolver, loop)
         loop.call_soon_threadsafe(self._running.open, self._sockets)
         self._sockets = []
@@ -366,7 +367,7 @@ class _Running:
             durable=server._durable,
             bounces=config.unreachable == "bounce",
         )
-        tls = server_context(config.hostname, config.name) if config.tls != "off" else None
+        tls = context_for(config.certificate, config.hostname, config.name) if config.tls != "off" else None
         self._house = House(
             _rules(config),
             _policy(config, routes, aliases, quota, server._clock),
@@ -482,6 +483,7 @@ def _rules(config: Domain) -> Rules:
         tls_required=config.tls == "required",
         mechanisms=tuple(mechanisms),
         auth_required=config.auth_required,
+        auth_requires_tls=config.tls != "off" if config.auth_requires_tls is None else config.auth_requires_tls,
         authenticate=auth if callable(auth) else passwords(auth),
         reject_bare_newline=config.bare_newline == "reject",
     )

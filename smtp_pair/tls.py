@@ -6,6 +6,7 @@ Raises ConfigError where the extra ``tls`` (trustme) is not installed.
 
 from __future__ import annotations
 
+import os
 import ssl
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,8 @@ from smtp_pair.mail.errors import ConfigError
 
 if TYPE_CHECKING:
     import trustme
+
+    from smtp_pair.config import Certificate
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -34,6 +37,33 @@ def server_context(*names: str) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     _authority().issue_cert(*names, *LOOPBACK).configure_cert(context)
     return context
+
+
+def context_for(certificate: Certificate | None, *names: str) -> ssl.SSLContext:
+    """For a server with that certificate; without one, with the test authority's for these names.
+
+    Raises ConfigError for a file that is none, naming it.
+    """
+    if certificate is None:
+        return server_context(*names)
+    if isinstance(certificate, ssl.SSLContext):
+        return certificate
+    chain, key = certificate if isinstance(certificate, tuple) else (certificate, None)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    for file in filter(None, (chain, key)):
+        if not os.path.isfile(file):
+            raise ConfigError(f"certificate: there is no file {os.fspath(file)!r}")
+    try:
+        context.load_cert_chain(chain, key, password=_no_password)
+    except (OSError, ConfigError) as error:  # ssl.SSLError among them
+        files = " and ".join(os.fspath(file) for file in (chain, key) if file)
+        raise ConfigError(f"certificate: {files}: no certificate with its key: {error}") from None
+    return context
+
+
+def _no_password() -> str:
+    """Else OpenSSL asks for it on the terminal, and waits."""
+    raise ConfigError("the key is encrypted")
 
 
 def client_context() -> ssl.SSLContext:
@@ -59,6 +89,20 @@ def opportunistic_context() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def write_certificate(path: Path, *names: str) -> None:
+    """Write one PEM file that serves both sides: a server as its key and certificate, a client as whom to trust.
+    Raises OSError."""
+    issued = _authority().issue_cert(*names, *LOOPBACK)
+    parts = (issued.private_key_pem, *issued.cert_chain_pems, _authority().cert_pem)
+    path.touch(0o600)
+    path.write_bytes(b"".join(part.bytes() for part in parts))
+
+
+def authority_pem() -> str:
+    """The authority's certificate."""
+    return _authority().cert_pem.bytes().decode()
 
 
 def write_authority(path: Path) -> None:
