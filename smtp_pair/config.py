@@ -87,6 +87,8 @@ class Limits:
     """Commands of one connection that were answered 5xx; at the last one 421 4.7.0 ends it."""
     idle: float = 300.0
     """Seconds without an octet from the client before 421 4.4.2 ends the connection (RFC 5321 4.5.3.2.7)."""
+    handshake: float = 300.0
+    """Seconds that a client may take for the handshake of TLS; ``idle`` where that is less."""
     session: float = 3600.0
     """Seconds that a connection may last in all; then 421 4.4.2 ends it before its next command."""
     header: int = 1 << 20
@@ -105,7 +107,7 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("connections", "connections_of_one", "commands", "recipients", "errors", "depth", "parts"):
             checks.checked(name, checks.positive, getattr(self, name))
-        for name in ("idle", "session", "connect", "reply", "final"):
+        for name in ("idle", "handshake", "session", "connect", "reply", "final"):
             _set(self, name, checks.checked(name, checks.some_time, getattr(self, name)))
         _set(self, "header", checks.checked("header", checks.size, self.header))
 

@@ -21,11 +21,16 @@ import pytest
 
 from smtp_pair.compat.sink import Sink, parsed, peer
 from smtp_pair.compat.smtpdfix_config import Config, EventHandler
+from smtp_pair.config import Limits
 from smtp_pair.mail.errors import ConfigError
 from smtp_pair.mail.message import Mail
 from smtp_pair.sasl import PASSWORD_MECHANISMS, Credentials
 
 __all__ = ["AuthController", "Authenticator", "Config", "ConfigAuthenticator", "EventHandler", "SMTPDFix", "smtpd"]
+
+
+_HANDSHAKE = 5.0
+"""Seconds: as there. A client without TLS, to a server that begins with it, waits for as long."""
 
 
 class Authenticator(ABC):
@@ -136,6 +141,7 @@ class AuthController:
         settings: dict[str, Any] = {
             "auth_required": config.enforce_auth,
             "auth_requires_tls": config.auth_require_tls,
+            "limits": Limits(handshake=_HANDSHAKE),
         }
         if config.use_starttls or config.use_ssl:  # STARTTLS goes first, as there
             settings["tls"] = "required" if config.use_starttls else "implicit"
