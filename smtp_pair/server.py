@@ -234,10 +234,12 @@ class Server:
 
         return send(self.host, self.port, to, subject=subject, body=body, attachments=attachments, sender=sender)
 
-    def settings(self, framework: str) -> dict[str, Any]:
-        """What "django", "flask-mail", "fastapi-mail" or "smtplib" is to be told so that it sends its mail here. Raises
-        ConfigError for any other name."""
-        return settings.of(framework, self.host, self.port)
+    def settings(self, framework: str, *, user: str | None = None, password: str = "") -> Any:
+        """What "django", "flask-mail", "fastapi-mail", "smtplib", "aiosmtplib" or, as environment variables, "env" is
+        to be told so that it sends its mail here, over TLS where the server has it, logged in as ``user`` (None: the
+        first one of ``auth``; "": nobody). Raises ConfigError for any other name, and where that can't be told."""
+        place = self.host, self.port, self.directory.parent
+        return settings.of(framework, self.config, *place, user=user, password=password)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Tell ``listener`` of each :class:`~smtp_pair.facts.Fact` from now on, on the servers' thread; call what
