@@ -127,9 +127,7 @@ def _outcomes(report: Path) -> dict[str, str]:
 def surprises(suite: Suite, outcomes: Mapping[str, str]) -> list[str]:
     """What is not as :data:`SUITES` says: failures that are not named, and named ones that are none."""
     found = [
-        f"{test} fails: {said}"
-        for test, said in outcomes.items()
-        if said != "passed" and test not in suite.differences
+        f"{test} fails: {said}" for test, said in outcomes.items() if said != "passed" and test not in suite.differences
     ]
     found += [
         f"{test} {'passes' if test in outcomes else 'is not there'}: it need not be named"

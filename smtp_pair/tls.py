@@ -48,16 +48,15 @@ def context_for(certificate: Certificate | None, *names: str) -> ssl.SSLContext:
         return server_context(*names)
     if isinstance(certificate, ssl.SSLContext):
         return certificate
-    chain, key = certificate if isinstance(certificate, tuple) else (certificate, None)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    for file in filter(None, (chain, key)):
+    files = [os.fspath(file) for file in (certificate if isinstance(certificate, tuple) else (certificate,))]
+    for file in files:
         if not os.path.isfile(file):
-            raise ConfigError(f"certificate: there is no file {os.fspath(file)!r}")
+            raise ConfigError(f"certificate: there is no file {file!r}")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(chain, key, password=_no_password)
+        context.load_cert_chain(files[0], files[-1], password=_no_password)
     except (OSError, ConfigError) as error:  # ssl.SSLError among them
-        files = " and ".join(os.fspath(file) for file in (chain, key) if file)
-        raise ConfigError(f"certificate: {files}: no certificate with its key: {error}") from None
+        raise ConfigError(f"certificate: {' and '.join(files)}: no certificate with its key: {error}") from None
     return context
 
 

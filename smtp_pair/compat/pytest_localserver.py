@@ -1,4 +1,4 @@
-"""pytest-localserver's ``smtpserver``, served by smtp-pair: ``pytest_plugins = ["smtp_pair.compat.pytest_localserver"]``.
+"""pytest-localserver's ``smtpserver``: ``pytest_plugins = ["smtp_pair.compat.pytest_localserver"]``.
 
 A mail in :attr:`Server.outbox` is an ``email.message.Message`` with ``.details``, as there. What differs is on purpose:
 the server speaks SMTP as this package does (replies with enhanced codes, PIPELINING, SMTPUTF8 ...), ``stop`` may be

@@ -15,7 +15,7 @@ _NAME = "localhost"
 
 
 class Sink:
-    """A catch-all server on ``host`` and ``port`` (0: a free one). ``settings`` are :class:`~smtp_pair.config.Domain`'s.
+    """A catch-all server on ``host`` and ``port`` (0: a free one), told by ``settings`` as a Domain is.
 
     Raises ConfigError for what can't be, at once; :meth:`start` raises StartError.
     """
@@ -28,8 +28,8 @@ class Sink:
 
     @property
     def port(self) -> int:
-        """Where it listens. Raises NotRunning before the first start."""
-        return self._network.servers[0].port if self._network.servers else 0
+        """Where it listens. For one that was started."""
+        return self._network.servers[0].port
 
     def start(self) -> None:
         self._network.start()

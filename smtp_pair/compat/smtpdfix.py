@@ -1,4 +1,4 @@
-"""smtpdfix's ``smtpd``, served by smtp-pair: ``pytest_plugins = ["smtp_pair.compat.smtpdfix"]``.
+"""smtpdfix's ``smtpd``: ``pytest_plugins = ["smtp_pair.compat.smtpdfix"]``.
 
 The same names: :class:`Config` with its environment variables, :class:`AuthController`, :class:`SMTPDFix`,
 :class:`Authenticator`. What differs is on purpose: no port is picked before it is bound (``config.port`` is 0 until
@@ -62,7 +62,7 @@ class ConfigAuthenticator(Authenticator):
         raise NotImplementedError
 
     def get_password(self, username: str | None) -> str:
-        return self.config.login_password
+        return str(self.config.login_password)
 
 
 class AuthController:
@@ -101,7 +101,7 @@ class AuthController:
     @property
     def port(self) -> int:
         """Where to connect; 0 before the first start where no port was asked for."""
-        return self.config.port
+        return int(self.config.port)
 
     @property
     def messages(self) -> list[Message]:

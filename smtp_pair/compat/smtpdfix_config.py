@@ -95,7 +95,7 @@ class Config:
         return self._ssl_cert_files
 
     @ssl_cert_files.setter
-    def ssl_cert_files(self, value: File | None | tuple[File | None, File | None]) -> None:
+    def ssl_cert_files(self, value: File | tuple[File | None, File | None] | None) -> None:
         self._ssl_cert_files = _files(value if isinstance(value, tuple) else (value, None))
         self.OnChanged()
 

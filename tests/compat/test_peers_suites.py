@@ -12,7 +12,7 @@ from harness.peers_suites import SUITES, NotHere, Suite
 
 @pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
 def test_a_peers_own_suite_passes_on_the_shim(suite: Suite, pytestconfig: pytest.Config, tmp_path: Path) -> None:
-    """But for the named differences: a failure beyond them is one here, and so is a difference that is none any more."""
+    """But for the named differences: a failure beyond them is one here, and so is a difference that is none now."""
     assert pytestconfig.cache is not None
     kept = pytestconfig.cache.mkdir(f"peers-{suite.name}-{suite.version}")
     try:

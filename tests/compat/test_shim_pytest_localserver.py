@@ -48,15 +48,15 @@ def test_the_outbox_is_one_list_to_keep_and_to_empty(smtpserver: Server) -> None
 def test_start_and_stop(host: str) -> None:
     """On a free port or one's own; stopped twice, started again; what came stays."""
     server = Server(host)
-    assert not server.is_alive()
+    started = [server.is_alive()]
     server.start()
-    assert server.accepting
+    started += [server.is_alive(), server.accepting]
+    assert started == [False, True, True]
     assert server.addr == ("127.0.0.1", server.port)
     send(server, "Before")
     server.stop(timeout=1.0)
     server.stop()
-    assert not server.accepting
-    assert not server.is_alive()
+    assert (server.accepting, server.is_alive()) == (False, False)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(server.addr, 1)
     server.start()

@@ -1,4 +1,4 @@
-"""smtpdfix's face: what a suite that was written for it relies on, beyond what its own tests ask (test_peers_suites)."""
+"""smtpdfix's face: what a suite that was written for it relies on, beyond what its own tests ask."""
 
 from __future__ import annotations
 
@@ -93,9 +93,17 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     file = tmp_path / "both.pem"
     file.touch()
     variables = {
-        **{"HOST": "127.0.0.1", "PORT": "2525", "READY_TIMEOUT": "3", "LOGIN_NAME": "luke", "LOGIN_PASSWORD": "secret"},
-        **{"ENFORCE_AUTH": "yes", "AUTH_REQUIRE_TLS": "0", "USE_STARTTLS": "on", "USE_TLS": "true"},
-        **{"SSL_CERTIFICATE_FILE": str(file), "SSL_KEY_FILE": str(file)},
+        "HOST": "127.0.0.1",
+        "PORT": "2525",
+        "READY_TIMEOUT": "3",
+        "LOGIN_NAME": "luke",
+        "LOGIN_PASSWORD": "secret",
+        "ENFORCE_AUTH": "yes",
+        "AUTH_REQUIRE_TLS": "0",
+        "USE_STARTTLS": "on",
+        "USE_TLS": "true",
+        "SSL_CERTIFICATE_FILE": str(file),
+        "SSL_KEY_FILE": str(file),
     }
     for name, value in variables.items():
         monkeypatch.setenv(f"SMTPD_{name}", value)
