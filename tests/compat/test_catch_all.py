@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import smtplib
+import socket
 import ssl
 from pathlib import Path
 
 import pytest
 import trustme
 
-from smtp_pair import ConfigError, Domain, Network
+from smtp_pair import ConfigError, Domain, Limits, Network
 from smtp_pair.pytest_plugin import MailNetwork
 
 
@@ -84,3 +85,27 @@ def test_whether_a_password_needs_tls(requires: bool, mail_network: MailNetwork)
         client.ehlo()
         assert client.has_extn("auth") is not requires
         assert client.docmd("AUTH", "PLAIN AGx1a2UAc2VjcmV0")[0] == (538 if requires else 235)
+
+
+def test_a_handshake_that_does_not_come_ends_the_connection(mail_network: MailNetwork) -> None:
+    """Within its own limit, shorter than that of an idle session: a client that waits for a greeting in the clear, from
+    a server that waits for TLS, is not kept for minutes."""
+    told = Domain("a.test", tls="implicit", limits=Limits(handshake=0.1))
+    server = mail_network(told)["a.test"]
+    with socket.create_connection((server.host, server.port), timeout=30) as client:
+        assert client.recv(100) == b""
+
+
+def test_who_sent_a_mail(mail_network: MailNetwork) -> None:
+    """Its origin: the client's name and address; on the second server that is the first."""
+    network = mail_network("a.test", "b.test")
+    with smtplib.SMTP(network["a.test"].host, network["a.test"].port, local_hostname="c.test") as client:
+        assert client.sock is not None
+        here = client.sock.getsockname()
+        client.sendmail("me@a.test", ["ann@a.test", "leia@b.test"], "Subject: Hello\r\n\r\n")
+    origin = network["a.test"].messages[0].origin
+    assert origin is not None
+    assert (origin.helo, origin.host, origin.port, origin.protocol) == ("c.test", *here, "ESMTP")
+    onward = network["b.test"].wait_for(subject="Hello").origin
+    assert onward is not None
+    assert onward.helo == "smtp.a.test"

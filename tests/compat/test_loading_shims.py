@@ -33,6 +33,17 @@ def test_as_plugins_of_a_users_suite(workers: int, pytester: pytest.Pytester) ->
     pytester.runpytest_subprocess(*OPTIONS, *(["-n", str(workers)] if workers else [])).assert_outcomes(passed=2)
 
 
+def test_the_original_may_stay_installed(pytester: pytest.Pytester) -> None:
+    """What a conftest.py loads goes before what an installed package brings."""
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    pytester.makeconftest('pytest_plugins = ["smtp_pair.compat.smtpdfix", "smtp_pair.compat.pytest_localserver"]')
+    theirs = "import pytest\n" + "".join(
+        f"@pytest.fixture\ndef {name}(): pytest.fail('theirs')\n" for name in ("smtpd", "smtpserver")
+    )
+    pytester.makepyfile(SUITE, theirs=theirs)
+    pytester.runpytest_subprocess("-p", "theirs", *OPTIONS, "-k", "test_smtp").assert_outcomes(passed=2)
+
+
 def test_unasked_they_are_not_there(pytester: pytest.Pytester) -> None:
     """Whoever has the originals keeps them."""
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
