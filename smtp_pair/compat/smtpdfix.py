@@ -69,7 +69,8 @@ class AuthController:
     """A server that takes any mail, told by ``config``; where a setting changes while it runs, it starts anew on the
     same port, its messages kept.
 
-    ``hostname`` and ``port`` go before the configuration's; ``ssl_context`` before its certificate. :meth:`start`
+    ``hostname`` and ``port`` go before the configuration's; ``ssl_context`` before its certificate. ``loop`` and
+    ``ready_timeout`` are there for old callers: all servers share one loop, and no start is waited for. :meth:`start`
     raises StartError where the port is taken, FileNotFoundError where TLS has no certificate.
     """
 
@@ -83,7 +84,6 @@ class AuthController:
         config: Config | None = None,
         authenticator: Authenticator | None = None,
         messages: list[Message] | None = None,
-        **ignored: Any,
     ) -> None:
         self.config = config or Config()
         self._messages = messages if messages is not None else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import importlib.util
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.docs.test_documentation import BLOCKS, ROOT
+from tests.docs.test_documentation import BLOCKS, ROOT, SETTINGS
 
 TEST = """
 def test_mail(mail_pair):
@@ -44,6 +45,16 @@ def test_the_services_can_read_them() -> None:
     assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", step["uses"]) for step in job["steps"] if "uses" in step)
     assert all(isinstance(version, str) for version in job["strategy"]["matrix"]["python-version"])
     assert gitlab["test"]["artifacts"]["reports"]["junit"] == "report.xml"
+
+
+def test_they_run_side_by_side(pytester: pytest.Pytester) -> None:
+    """All recipes that are tests, on two workers at once."""
+    here = [block for block in BLOCKS if "recipes.md" in block.place and "def test_" in block.source]
+    runnable = [block for block in here if not block.needs or importlib.util.find_spec(block.needs)]
+    for number, block in enumerate(runnable):
+        (pytester.path / f"test_recipe_{number}.py").write_text(block.source, "utf-8")
+    pytester.makefile(".ini", pytest=SETTINGS)
+    pytester.runpytest_subprocess("-n", "2", "-p", "no:cacheprovider").assert_outcomes(passed=len(runnable))
 
 
 def test_tox_runs_the_recipe(tmp_path: Path) -> None:

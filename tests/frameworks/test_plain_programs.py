@@ -5,6 +5,7 @@ from __future__ import annotations
 import smtplib
 import subprocess
 import sys
+from collections.abc import Mapping
 from email.message import EmailMessage
 
 import aiosmtplib
@@ -78,3 +79,17 @@ def test_who_to_be(mail_network: MailNetwork) -> None:
     with pytest.raises(ConfigError, match="settings: auth is a function, which names nobody: give user= and password="):
         asks.settings("env")
     assert asks.settings("env", user="han", password="three")["EMAIL_URL"].startswith("smtp://han:three@")
+
+
+class TestSomebodyUnknown:
+    """``mail_env`` of a pair whose ``auth`` is a function."""
+
+    @pytest.fixture(scope="class")
+    def mail_pair_config(self) -> tuple[Domain, str]:
+        return Domain("jaku.com", auth=lambda who: False), "deathstar.com"
+
+    def test_nobody_is_named(self, mail_env: Mapping[str, str]) -> None:
+        """The place is told all the same: mail for the domain itself needs no login."""
+        assert "SMTP_USER" not in mail_env
+        with smtplib.SMTP(mail_env["SMTP_HOST"], int(mail_env["SMTP_PORT"]), local_hostname="c.test") as client:
+            assert client.sendmail("app@a.test", ["obiwan@jaku.com"], "Subject: Hello\r\n\r\n") == {}
