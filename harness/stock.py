@@ -75,6 +75,7 @@ def our_house(mails: list[Taken], *, limits: Limits = LIMITS, size: int = SIZE, 
         size,
         limits,
         mechanisms=("PLAIN", "LOGIN"),
+        auth_requires_tls=False,
         authenticate=passwords({USER: PASSWORD}),
         reject_bare_newline=reject_bare,
     )

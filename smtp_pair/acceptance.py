@@ -275,7 +275,7 @@ class Acceptance:
         if stored is not None:
             addresses = tuple(recipient.address for recipient, _ in mail.here)
             named = tuple(dict.fromkeys(named for _, named in mail.here))
-            delivered = self._mail(mail.id, mail.moment, mail.envelope, addresses, named, stored)
+            delivered = self._mail(mail.id, mail.moment, mail.envelope, addresses, named, stored, mail.origin)
         self._journal.keep(fact)  # the last that can fail
         self._settle(mail, stored=True)
         if delivered is not None:
@@ -327,6 +327,7 @@ class Acceptance:
         delivered_to: tuple[Address, ...],
         addressed_to: tuple[Address, ...],
         stored: Stored,
+        origin: Origin | None = None,
     ) -> Mail:
         return Mail(
             mail_id,
@@ -342,6 +343,7 @@ class Acceptance:
             stored.path,
             stored.path.read_bytes,
             self._ids.__contains__,
+            origin,
         )
 
     def _fact(self, mail: Incoming, stored: Stored | None) -> Fact:

@@ -36,6 +36,7 @@ def rules(config: Domain) -> Rules:
         tls_required=config.tls == "required",
         mechanisms=tuple(mechanisms),
         auth_required=config.auth_required,
+        auth_requires_tls=config.tls != "off" if config.auth_requires_tls is None else config.auth_requires_tls,
         authenticate=auth if callable(auth) else passwords(auth),
         reject_bare_newline=config.bare_newline == "reject",
     )

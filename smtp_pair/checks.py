@@ -139,6 +139,21 @@ def credentials(value: object) -> None:
             raise ConfigError(f"{user!r} needs a password, a text that is not empty")  # which is not shown
 
 
+def certificate(value: Any) -> Any:
+    """The name of a file, a pair of them, or a whole context; a list, as in TOML, becomes a pair."""
+    if isinstance(value, list | tuple):
+        if len(value) != 2 or not all(map(_names_a_file, value)):
+            raise ConfigError(f"{value!r} is no pair of files, one of the certificate and one of its key")
+        return tuple(value)
+    if value is not None and not _names_a_file(value) and not hasattr(value, "wrap_bio"):
+        raise ConfigError(f"{value!r} is neither a file, nor a pair of files, nor an ssl.SSLContext")
+    return value
+
+
+def _names_a_file(value: object) -> bool:
+    return hasattr(value, "__fspath__") or (isinstance(value, str) and bool(value))
+
+
 def aliases(value: object, domain: str) -> dict[str, tuple[str, ...]]:
     """Local parts of the domain, and the addresses that each stands for."""
     if not isinstance(value, Mapping):

@@ -11,7 +11,7 @@ import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from smtp_pair import checks
 from smtp_pair.faults import Fault
@@ -20,6 +20,13 @@ from smtp_pair.mail.address import domain_key
 from smtp_pair.mail.errors import ConfigError
 from smtp_pair.routes import NO_MAIL, Destination, NextHop, TlsTowards
 from smtp_pair.sasl import Authenticate
+
+if TYPE_CHECKING:
+    from os import PathLike
+    from ssl import SSLContext
+
+    File = str | PathLike[str]
+    Certificate = File | tuple[File, File] | SSLContext
 
 T = TypeVar("T")
 WhenUnreachable = Literal["refuse", "bounce", "ignore"]
@@ -83,6 +90,8 @@ class Limits:
     """Commands of one connection that were answered 5xx; at the last one 421 4.7.0 ends it."""
     idle: float = 300.0
     """Seconds without an octet from the client before 421 4.4.2 ends the connection (RFC 5321 4.5.3.2.7)."""
+    handshake: float = 300.0
+    """Seconds that a client may take for the handshake of TLS; ``idle`` where that is less."""
     session: float = 3600.0
     """Seconds that a connection may last in all; then 421 4.4.2 ends it before its next command."""
     header: int = 1 << 20
@@ -101,7 +110,7 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("connections", "connections_of_one", "commands", "recipients", "errors", "depth", "parts"):
             checks.checked(name, checks.positive, getattr(self, name))
-        for name in ("idle", "session", "connect", "reply", "final"):
+        for name in ("idle", "handshake", "session", "connect", "reply", "final"):
             _set(self, name, checks.checked(name, checks.some_time, getattr(self, name)))
         _set(self, "header", checks.checked("header", checks.size, self.header))
 
@@ -125,15 +134,23 @@ class Domain:
     """The largest mail, in octets (RFC 1870)."""
     durability: Durability | None = None
     """``durable``: on disk before the 250, through a crash. ``fast``: in the system's hands. None: as started."""
+    catch_all: bool = False
+    """Whether mail for any domain to which there is no route is delivered here too, to the mailbox of its local part.
+    A single domain of a network at most."""
     tls: Tls = "off"
     """``offered``: STARTTLS, for those who want it. ``required``: no mail without it. ``implicit``: from the first
     octet on. The certificate is the test authority's (``network.client_context()`` trusts it)."""
+    certificate: Certificate | None = None
+    """Another one than the test authority's: a PEM file of the certificate and its key, or a pair of such files; or
+    the whole of it, as an ``ssl.SSLContext``. Who is to trust it is then yours to see to."""
     auth: Mapping[str, str] | Authenticate | None = field(default=None, repr=False)
     """Names and passwords for AUTH PLAIN and LOGIN; or a function that is given :class:`~smtp_pair.sasl.Credentials`
     and says yes or no, with OAUTHBEARER and XOAUTH2 too. With it, mail for other domains is taken only from those who
     have proved who they are. It is called on the servers' thread, and must not wait for anything."""
     auth_required: bool = False
     """Whether mail for the domain itself needs AUTH too."""
+    auth_requires_tls: bool | None = None
+    """Whether a password is taken over TLS alone. None: where the server has TLS."""
     aliases: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Other names: ``{"team@jaku.com": ["obiwan@jaku.com", "vader@deathstar.com"]}``."""
     quota: int | None = None
@@ -159,11 +176,17 @@ class Domain:
         _set(self, "size", checks.checked("size", checks.size, self.size))
         if self.durability is not None:
             checks.checked("durability", checks.one_of(*get_args(Durability)), self.durability)
+        checks.checked("catch_all", checks.yes_or_no, self.catch_all)
         checks.checked("tls", checks.one_of(*get_args(Tls)), self.tls)
+        _set(self, "certificate", checks.checked("certificate", checks.certificate, self.certificate))
+        if self.certificate is not None and self.tls == "off":
+            raise ConfigError("certificate: nobody would ever see it, for tls is off")
         checks.checked("auth", checks.credentials, self.auth)
         checks.checked("auth_required", checks.yes_or_no, self.auth_required)
         if self.auth_required and self.auth is None:
             raise ConfigError("auth_required: nobody could ever send, for auth is not set")
+        if self.auth_requires_tls is not None:
+            checks.checked("auth_requires_tls", checks.yes_or_no, self.auth_requires_tls)
         _set(self, "aliases", checks.checked("aliases", lambda value: checks.aliases(value, self.name), self.aliases))
         if self.quota is not None:
             _set(self, "quota", checks.checked("quota", checks.size, self.quota))
@@ -247,6 +270,8 @@ def check_together(domains: Iterable[Domain]) -> None:
     """Refuse domains that can't run side by side. Raises ConfigError."""
     seen: dict[tuple[str, object], int] = {}
     for number, domain in enumerate(domains):
+        if domain.catch_all and seen.setdefault(("catch_all", True), number) != number:
+            raise ConfigError("catch_all: two domains can't both take all the rest")
         # One space of names: mail for a host's name goes to that host.
         for what, value in (("name", domain.name), ("hostname", domain.hostname)):
             if seen.setdefault(("name", domain_key(value)), number) != number:

@@ -90,7 +90,9 @@ class Network:
         check_together(configs)
         for config in configs:
             if config.tls != "off":
-                tls.server_context(config.hostname, config.name)  # says now what would be missing at the start
+                tls.context_for(
+                    config.certificate, config.hostname, config.name
+                )  # says now what would be missing at the start
         if clock not in ("system", "manual"):
             raise ConfigError(f"clock: {clock!r} is none of system, manual")
         self._configs = configs

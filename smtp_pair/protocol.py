@@ -109,6 +109,8 @@ class Rules:
     """The SASL mechanisms offered; none: no AUTH."""
     auth_required: bool = False
     """Whether every mail needs AUTH."""
+    auth_requires_tls: bool = True
+    """Whether AUTH is offered, and taken, over TLS alone."""
     authenticate: Authenticate = lambda _: False
     reject_bare_newline: bool = False
     """Whether a mail with a bare CR or LF is refused; else they become CRLF."""
@@ -350,7 +352,7 @@ class Conversation:
         offers = {"SIZE": str(rules.size), **dict.fromkeys(EXTENSIONS, "")}
         if rules.starttls and not self._secure:
             offers["STARTTLS"] = ""
-        if rules.mechanisms and (self._secure or not rules.starttls):
+        if rules.mechanisms and (self._secure or not rules.auth_requires_tls):
             offers["AUTH"] = " ".join(rules.mechanisms)
         names = offers.keys() - self._hidden if extended else frozenset()
         lines = [f"{name} {value}".rstrip() for name, value in offers.items() if name in names]
@@ -372,7 +374,7 @@ class Conversation:
             return reply.NOT_OFFERED
         if self._visit.user:
             return reply.AUTHENTICATED_ALREADY
-        if self._rules.starttls and not self._secure:
+        if self._rules.auth_requires_tls and not self._secure:
             return reply.AUTH_NEEDS_TLS
         if not mechanism:
             return reply.syntax("AUTH mechanism [response]")

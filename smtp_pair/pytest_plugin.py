@@ -220,24 +220,11 @@ def mail_network(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mai
 @pytest.fixture
 def mail_env(mail_pair: Pair, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
     """The pair's first server (jaku) in the environment variables that programs read, for this test and whatever
-    process it starts: SMTP_HOST and SMTP_PORT, EMAIL_HOST, EMAIL_PORT and EMAIL_URL, MAIL_SERVER and MAIL_PORT. Where
-    the server has TLS, SSL_CERT_FILE names the certificate of the authority to trust."""
-    host, port = mail_pair.jaku.host, str(mail_pair.jaku.port)
-    variables = {
-        "SMTP_HOST": host,
-        "SMTP_PORT": port,
-        "EMAIL_HOST": host,
-        "EMAIL_PORT": port,
-        "EMAIL_URL": f"smtp://{host}:{port}",
-        "MAIL_SERVER": host,
-        "MAIL_PORT": port,
-    }
-    if mail_pair.jaku.config.tls != "off":
-        from smtp_pair.tls import write_authority
-
-        authority = mail_pair.directory / "ca.pem"
-        write_authority(authority)
-        variables["SSL_CERT_FILE"] = str(authority)
+    process it starts: SMTP_HOST and SMTP_PORT, EMAIL_HOST, EMAIL_PORT and EMAIL_URL, MAIL_SERVER and MAIL_PORT; where
+    it knows users, one of them as SMTP_USER, SMTP_PASSWORD and their kin. Where the server has TLS, SSL_CERT_FILE names
+    the certificate of the authority to trust."""
+    nobody = callable(mail_pair.jaku.config.auth)  # whoever that may know
+    variables: Mapping[str, str] = mail_pair.jaku.settings("env", user="" if nobody else None)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return variables

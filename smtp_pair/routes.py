@@ -86,9 +86,17 @@ class Table(dict[str, Destination]):
 class Routes:
     """A routing table as one server sees it. Domains match in any case; U-labels match their A-labels."""
 
-    def __init__(self, own: Iterable[str], table: Mapping[str, Destination], *, by_name: bool = False) -> None:
+    def __init__(
+        self,
+        own: Iterable[str],
+        table: Mapping[str, Destination],
+        *,
+        by_name: bool = False,
+        catch_all: bool = False,
+    ) -> None:
         self._table = table if isinstance(table, Table) else Table(table)
         self._by_name = by_name
+        self._catch_all = catch_all
         # A bare <postmaster> and a loopback literal are the server itself (RFC 5321 4.5.1, 4.1.3).
         self._own = frozenset(map(domain_key, (*own, "", *_OWN_LITERALS)))
 
@@ -100,5 +108,7 @@ class Routes:
         route = self._table.get(key)
         if route is not None:
             return route
+        if self._catch_all:
+            return LOCAL
         # an address literal is no name to be looked up
         return ByName(key) if self._by_name and not key.startswith("[") else UNREACHABLE

@@ -46,7 +46,7 @@ from smtp_pair.session import House, Session
 from smtp_pair.smtp_client import Patience
 from smtp_pair.spool import Spool
 from smtp_pair.store import Store, remove
-from smtp_pair.tls import server_context
+from smtp_pair.tls import context_for
 from smtp_pair.transcript import Transcript, render
 from smtp_pair.waits import Waits
 
@@ -186,7 +186,8 @@ class Server(Waits):
                 if self._ways is None:
                     raise NotRunning(f"{self.hostname} is not running")
                 table, resolver = self._ways
-                routes = Routes([self.domain, self.hostname], table, by_name=resolver is not None)
+                own = [self.domain, self.hostname]
+                routes = Routes(own, table, by_name=resolver is not None, catch_all=self.config.catch_all)
                 self._running = _Running(self, routes, resolver, background.loop())
             return self._running
 
@@ -222,10 +223,12 @@ class Server(Waits):
 
         return send(self.host, self.port, to, subject=subject, body=body, attachments=attachments, sender=sender)
 
-    def settings(self, framework: str) -> dict[str, Any]:
-        """What "django", "flask-mail", "fastapi-mail" or "smtplib" is to be told so that it sends its mail here. Raises
-        ConfigError for any other name."""
-        return settings.of(framework, self.host, self.port)
+    def settings(self, framework: str, *, user: str | None = None, password: str = "") -> Any:
+        """What "django", "flask-mail", "fastapi-mail", "smtplib", "aiosmtplib" or, as environment variables, "env" is
+        to be told so that it sends its mail here, over TLS where the server has it, logged in as ``user`` (None: the
+        first one of ``auth``; "": nobody). Raises ConfigError for any other name, and where that can't be told."""
+        place = self.host, self.port, self.directory.parent
+        return settings.of(framework, self.config, *place, user=user, password=password)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Tell ``listener`` of each :class:`~smtp_pair.facts.Fact` from now on, on the servers' thread; call what
@@ -437,7 +440,7 @@ class _Running:
             conservation=server._conservation,
             relay=server._tape.recorder.relay,
         )
-        tls = server_context(config.hostname, config.name) if config.tls != "off" else None
+        tls = context_for(config.certificate, config.hostname, config.name) if config.tls != "off" else None
         self._house = House(
             admission.rules(config),
             admission.policy(config, routes, aliases, quota, server._clock),

@@ -372,11 +372,13 @@ class Session(SMTP):
         if self._faults.active:
             context = await self._disturbed.handshake(context, implicit=self._house.implicit)
         self._upgrading = True
+        limits = self._house.rules.limits
         # What came after the command and before the handshake is anybody's who can write to the wire (CVE-2011-0411).
         self._unread = b""
         self._reader._buffer.clear()  # type: ignore[attr-defined]
         try:
-            await self._writer.start_tls(context, ssl_handshake_timeout=self._house.rules.limits.idle)
+            patience = min(limits.idle, limits.handshake)
+            await self._writer.start_tls(context, ssl_handshake_timeout=patience)
         except (OSError, EOFError) as error:  # ssl.SSLError among them
             log.info("no TLS with %s: %s", self._client(), error)
             self._log.note(f"no TLS: {getattr(error, 'reason', None) or str(error) or 'the connection was closed'}")

@@ -6,6 +6,7 @@ Raises ConfigError where the extra ``tls`` (trustme) is not installed.
 
 from __future__ import annotations
 
+import os
 import ssl
 from datetime import UTC, datetime
 from functools import cache
@@ -16,6 +17,8 @@ from smtp_pair.mail.errors import ConfigError
 
 if TYPE_CHECKING:
     import trustme
+
+    from smtp_pair.config import Certificate
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -58,6 +61,32 @@ def broken_context(how: str, *names: str) -> ssl.SSLContext:
     return context
 
 
+def context_for(certificate: Certificate | None, *names: str) -> ssl.SSLContext:
+    """For a server with that certificate; without one, with the test authority's for these names.
+
+    Raises ConfigError for a file that is none, naming it.
+    """
+    if certificate is None:
+        return server_context(*names)
+    if isinstance(certificate, ssl.SSLContext):
+        return certificate
+    files = [os.fspath(file) for file in (certificate if isinstance(certificate, tuple) else (certificate,))]
+    for file in files:
+        if not os.path.isfile(file):
+            raise ConfigError(f"certificate: there is no file {file!r}")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(files[0], files[-1], password=_no_password)
+    except (OSError, ConfigError) as error:  # ssl.SSLError among them
+        raise ConfigError(f"certificate: {' and '.join(files)}: no certificate with its key: {error}") from None
+    return context
+
+
+def _no_password() -> str:
+    """Else OpenSSL asks for it on the terminal, and waits."""
+    raise ConfigError("the key is encrypted")
+
+
 def client_context() -> ssl.SSLContext:
     """A new context that trusts the test authority, besides those that the system does."""
     context = ssl.create_default_context()
@@ -81,6 +110,20 @@ def opportunistic_context() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def write_certificate(path: Path, *names: str) -> None:
+    """Write one PEM file that serves both sides: a server as its key and certificate, a client as whom to trust.
+    Raises OSError."""
+    issued = _authority().issue_cert(*names, *LOOPBACK)
+    parts = (issued.private_key_pem, *issued.cert_chain_pems, _authority().cert_pem)
+    path.touch(0o600)
+    path.write_bytes(b"".join(part.bytes() for part in parts))
+
+
+def authority_pem() -> str:
+    """The authority's certificate."""
+    return _authority().cert_pem.bytes().decode()
 
 
 def write_authority(path: Path) -> None:

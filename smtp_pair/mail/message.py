@@ -15,7 +15,7 @@ from typing import overload
 from smtp_pair.mail import bounce, trace
 from smtp_pair.mail.address import Address
 from smtp_pair.mail.bounce import DeliveryStatus
-from smtp_pair.mail.envelope import Envelope
+from smtp_pair.mail.envelope import Envelope, Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,8 @@ class Mail:
     """The raw mail in the first recipient's Maildir."""
     _read: Callable[[], bytes] = field(repr=False)
     _ours: Callable[[str], bool] = field(repr=False)
+    origin: Origin | None = field(default=None, repr=False)
+    """Who handed it to this server; None where it had to wait here for room in a mailbox."""
 
     @property
     def raw(self) -> bytes:

@@ -22,6 +22,8 @@ ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LEFT_OUT = re.compile(r"<!-- not executed: \S.* -->\n*\Z")
+NEEDS = re.compile(r"<!-- needs (\w+) -->\n*\Z")
+"""Right before a block: the package that is in no group but `frameworks`."""
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 SETTINGS = "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n"
 
@@ -31,6 +33,7 @@ class Block(NamedTuple):
     language: str
     source: str
     left_out: bool
+    needs: str
 
 
 def blocks(page: Path) -> list[Block]:
@@ -39,7 +42,9 @@ def blocks(page: Path) -> list[Block]:
     for fence in FENCE.finditer(text):
         line = text.count("\n", 0, fence.start()) + 1
         left_out = LEFT_OUT.search(text, 0, fence.start()) is not None
-        found.append(Block(f"{page.relative_to(ROOT).as_posix()}:{line}", fence[1].strip(), fence[2], left_out))
+        needs = NEEDS.search(text, 0, fence.start())
+        place = f"{page.relative_to(ROOT).as_posix()}:{line}"
+        found.append(Block(place, fence[1].strip(), fence[2], left_out, needs[1] if needs else ""))
     return found
 
 
@@ -54,6 +59,8 @@ def each(*languages: str) -> pytest.MarkDecorator:
 @each("python")
 def test_python(block: Block, pytester: pytest.Pytester) -> None:
     """It does what it shows, in a process of its own, and gives no warning."""
+    if block.needs:
+        pytest.importorskip(block.needs, reason=f"{block.needs} is in the group frameworks")
     if re.search(r"^(async )?def test_", block.source, re.MULTILINE):
         pytester.makefile(".ini", pytest=SETTINGS)
         file = pytester.path / "test_block.py"
@@ -98,7 +105,7 @@ def check_command(words: list[str]) -> None:
 
 def test_no_block_is_forgotten() -> None:
     """Each block says what it is in, settings can be read, and what is not executed says why."""
-    known = {"python", "console", "sh", "bash", "shell", "toml", "text"}
+    known = {"python", "console", "sh", "bash", "shell", "toml", "text", "yaml", "ini"}
     assert [block.place for block in BLOCKS if block.language not in known] == []
     assert any(block.language == "python" for block in BLOCKS)
     for block in BLOCKS:

@@ -188,7 +188,7 @@ def test_each_dependency_has_its_place() -> None:
         "pybase64": {"mail.decoding"},
         "trustme": {"tls"},
         "hypothesis": {"strategies"},
-        "pytest": {"pytest_plugin"},
+        "pytest": {"pytest_plugin", "compat.smtpdfix", "compat.pytest_localserver"},
         "django": {"settings"},
         "aiosmtplib": set(),
         "dns": {"dns", "dns_server"},
