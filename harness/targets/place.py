@@ -64,10 +64,13 @@ class Place(ABC):
 
     domain: str
     hostname: str
+    """What it calls itself; "" where nobody knows."""
     host: str
     port: int
     kind: str
     """Its name in ``catalogue.py``."""
+    shows_mailboxes: bool = True
+    """Whether :meth:`delivered` can tell what lies in them."""
 
     @abstractmethod
     def settle(self) -> None:
