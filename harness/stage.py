@@ -113,7 +113,7 @@ class Target:
     @contextmanager
     def stage(self, folder: Path) -> Iterator[Stage]:
         """The server with empty mailboxes, and new neighbours whose files are in the folder."""
-        if self._daemon is not None and (self._daemon.box.ended or self._daemon.queued()):
+        if self._daemon is not None and (self._kind.holds_grudges or self._daemon.box.ended or self._daemon.queued()):
             self._daemon.stop()
             self._daemon = None
         if self._daemon is None:

@@ -28,6 +28,8 @@ class Daemon(Place):
 
     package: ClassVar[str]
     """Debian's name of it."""
+    holds_grudges: ClassVar[bool] = False
+    """Whether it is slow to try a neighbour again that was gone for a moment, so that it must be started anew."""
 
     def __init__(self, site: Site) -> None:
         self.site = site

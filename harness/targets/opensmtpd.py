@@ -31,6 +31,7 @@ class OpenSmtpd(Daemon):
 
     kind = "opensmtpd"
     package = "opensmtpd"
+    holds_grudges = True  # ten seconds, whatever its limits say; it starts in a twentieth of one
 
     @classmethod
     def missing(cls) -> str:
