@@ -69,7 +69,7 @@ class Neighbourhood:
     """Ports for the servers around one that is told them once, at its start; ours come and go behind them."""
 
     def __init__(self) -> None:
-        self._held = {domain: _held() for domain in (THERE, WALL, SLOW)}
+        self._held = {domain: held_port() for domain in (THERE, WALL, SLOW)}
         self.ports = {domain: sock.getsockname()[1] for domain, sock in self._held.items()}
 
     @property
@@ -93,7 +93,7 @@ class Neighbourhood:
             sock.close()
 
 
-def _held() -> socket.socket:
+def held_port() -> socket.socket:
     """A port that nobody is given by chance, and that a server of ours can still take (SO_REUSEADDR on both)."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

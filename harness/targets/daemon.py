@@ -19,7 +19,7 @@ PATIENCE = 30.0
 UNPACKED = Path(__file__).parent.parent.parent / ".tox" / "targets"
 """Where install_targets.sh puts what it unpacks."""
 _TICK = 0.005  # seconds between two looks at a queue: another program's disk tells us nothing by itself
-_KICK = 0.25  # seconds until mails that wait are tried again
+_KICK = 0.25  # seconds until mails that wait are tried again, then twice as long, and so on
 _ATTEMPTS = 3  # somebody else may take a free port before the server does
 
 
@@ -31,10 +31,12 @@ class Daemon(Place):
     holds_grudges: ClassVar[bool] = False
     """Whether it is slow to try a neighbour again that was gone for a moment, so that it must be started anew."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, port: int = 0) -> None:
         self.site = site
         self.domain, self.hostname, self.host = site.domain, site.hostname, LOOPBACK
-        self.port = 0
+        self.port = self._wanted = port
+        self.patience = PATIENCE
+        """Seconds that it may take to come to rest."""
         self.folder = Path(tempfile.mkdtemp(prefix=f"smtp-pair-{self.kind}-"))
         self._box: boxed.Boxed | None = None
 
@@ -93,7 +95,7 @@ class Daemon(Place):
         try:
             self.folder.chmod(0o755)  # it runs as other users
             for attempt in range(1, _ATTEMPTS + 1):
-                self.port = free_port()
+                self.port = self._wanted or free_port()
                 self.configure()
                 self._box = self.launch()
                 if self._came_up():
@@ -135,20 +137,21 @@ class Daemon(Place):
 
     def settle(self) -> None:
         """Wait until its queue is empty; what waits for another attempt has it soon."""
-        until = time.monotonic() + PATIENCE
-        kick = time.monotonic() + _KICK
+        until = time.monotonic() + self.patience
+        wait = _KICK
+        kick = time.monotonic() + wait
         empty = 0
         while empty < 2:  # a file that is moved from folder to folder may be missed once
             empty = 0 if self.queued() else empty + 1
             now = time.monotonic()
             if now > until:
-                names = ", ".join(path.name for path in self.queued())
-                raise TargetError(f"{self.kind} did not come to rest, {names} wait:\n{self.said()}")
+                raise TargetError(f"{self.kind} did not come to rest, {len(self.queued())} wait:\n{self.said()}")
             if not empty:
                 time.sleep(_TICK)
             if now > kick:
                 self.kick()
-                kick = time.monotonic() + _KICK
+                wait *= 2
+                kick = time.monotonic() + wait
 
     def delivered(self) -> list[Delivered]:
         """What lies in its mailboxes."""
