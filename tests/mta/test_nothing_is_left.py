@@ -63,7 +63,7 @@ class Run:
         self.process = subprocess.Popen(
             command,
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -80,7 +80,6 @@ class Run:
             self.end()
             raise AssertionError(f"it did not start:\n{said}") from None
         self.folder = Path(name)
-        # Where the test does no more than start it, it may be gone by now.
 
     def end(self, number: int = 0) -> int:
         if number:
@@ -98,12 +97,10 @@ def runs(tmp_path: Path, kind: str) -> Iterator[list[Run]]:
         run.process.communicate()
 
 
-@pytest.mark.parametrize("then", ["pass", "assert 0", "raise KeyboardInterrupt"])
-def test_after_a_test(kind: str, tmp_path: Path, runs: list[Run], then: str) -> None:
-    """One that passes, one that fails, one that is cut short."""
-    runs.append(Run(tmp_path, kind, then))
-    code = runs[0].end()
-    assert code == {"pass": 0, "assert 0": 1, "raise KeyboardInterrupt": 2}[then]
+def test_after_a_failure(kind: str, tmp_path: Path, runs: list[Run]) -> None:
+    """A test that fails while the server runs."""
+    runs.append(Run(tmp_path, kind, "assert 0"))
+    assert runs[0].end() == 1
     assert in_namespace(runs[0].namespace) == []
     assert not runs[0].folder.exists()
 
