@@ -119,7 +119,9 @@ MIXED = (ONE_OF_EACH, TWO_OF_EACH)
 
 BEYOND = (
     Destination("bounce", {f"tarkin@{WALL}": BOUNCED}),
-    Destination("bounce-one_of_three", {f"tarkin@{WALL}": BOUNCED, "vader@{there}": FORWARDED, "obiwan@{here}": DELIVERED}),
+    Destination(
+        "bounce-one_of_three", {f"tarkin@{WALL}": BOUNCED, "vader@{there}": FORWARDED, "obiwan@{here}": DELIVERED}
+    ),
     Destination("delay", {f"yoda@{SLOW}": DELAYED}),
 )
 """What another server decides after ours has taken the mail."""

@@ -84,9 +84,7 @@ def _title(mail: Delivered) -> str:
 def _check_answers(transaction: Transaction) -> None:
     """What the client was told, by the first digit of it (C78)."""
     told = {recipient: answer if answer == TAKEN else answer[:1] for recipient, answer in transaction.answers.items()}
-    expected = {
-        recipient: "5" if meaning is REFUSED else TAKEN for recipient, meaning in transaction.meanings.items()
-    }
+    expected = {recipient: "5" if meaning is REFUSED else TAKEN for recipient, meaning in transaction.meanings.items()}
     assert told == expected, f"the client was told {dict(transaction.answers)}"
     assert (transaction.content is not None) == (TAKEN in expected.values()), "DATA is for those that were taken"
 

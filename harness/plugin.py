@@ -25,11 +25,10 @@ pytest.register_assert_rewrite(
 
 from harness import evidence, evidence_of_ours, stage  # noqa: E402
 from harness.behaviours import BEHAVIOURS, Behaviour, Wire  # noqa: E402
-from harness.destinations import BOUNCED, DELAYED, FORWARDED, PLAIN, Destination, crowd  # noqa: E402
+from harness.destinations import BOUNCED, DELAYED, DELIVERED, FORWARDED, PLAIN, Destination, crowd  # noqa: E402
 from harness.evidence import Transaction  # noqa: E402
 from harness.stage import Stage  # noqa: E402
 from harness.target_options import DIFFERENCE, TARGET, Chosen  # noqa: E402
-from harness.targets.catalogue import EMBEDDED  # noqa: E402
 from harness.targets.differences import expected_of  # noqa: E402
 from harness.targets.external import External  # noqa: E402
 from smtp_pair.clients import samples  # noqa: E402
@@ -76,7 +75,7 @@ class Scenario:
             for draft, told, content in zip(drafts, answers, contents, strict=True)
         ]
         transactions = [transaction for transaction, _ in expected]
-        for place, meaning in ((here, evidence.DELIVERED), (there, FORWARDED)):
+        for place, meaning in ((here, DELIVERED), (there, FORWARDED)):
             if isinstance(place, External):
                 place.expected = sum(len(each.whose(meaning)) for each in transactions)
         stage.settle(copies_there=sum(bool(each.whose(FORWARDED)) for each in transactions))

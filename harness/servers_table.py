@@ -14,7 +14,7 @@ import logging
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from textwrap import wrap
 
@@ -55,7 +55,11 @@ def render(columns: Mapping[str, Sequence[Answer]]) -> str:
             lines.append(f"| C{number} | {says} | {' | '.join(cells)} |")
     asked = {each.rule for answers in columns.values() for each in answers}
     rest = [f"C{number}" for number in RULES if f"C{number}" not in asked]
-    lines += ["", *wrap(f"Not asked, for they show in more than the replies to one client: {', '.join(rest)}.", 120), ""]
+    lines += [
+        "",
+        *wrap(f"Not asked, for they show in more than the replies to one client: {', '.join(rest)}.", 120),
+        "",
+    ]
     lines += _differences()
     return "\n".join(lines) + "\n"
 
@@ -72,8 +76,8 @@ def _differences() -> Iterator[str]:
     yield "## In the scenarios"
     yield ""
     yield from wrap(
-        "The scenarios of `tests/scenarios/test_matrix.py` pass on all of them; what a server rightly does otherwise is "
-        "expected of it, and of nobody else (`harness/targets/differences.py`):",
+        "The scenarios of `tests/scenarios/test_matrix.py` pass on all of them; what a server rightly does otherwise "
+        "is expected of it, and of nobody else (`harness/targets/differences.py`):",
         120,
     )
     yield ""
@@ -137,8 +141,8 @@ def _answers(name: str) -> list[Answer]:
             folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
             here = running.enter_context(target.stage(folder)).here
             return ask_all(here.host, here.port, HERE)
-        start: Callable[[], object] = {OURS: _ours, STOCK: _stock}[name]
-        host, port = running.enter_context(start())  # type: ignore[arg-type]
+        start: Callable[[], AbstractContextManager[tuple[str, int]]] = {OURS: _ours, STOCK: _stock}[name]
+        host, port = running.enter_context(start())
         return ask_all(host, port, HERE)
 
 

@@ -95,7 +95,9 @@ def _elsewhere(name: str, config: pytest.Config) -> Elsewhere:
     try:
         hop = destination(name, allow_remote=True)
     except ConfigError as error:
-        raise pytest.UsageError(f"--mail-target: {name!r} is none of {', '.join(NAMES)}, nor HOST:PORT: {error}") from None
+        raise pytest.UsageError(
+            f"--mail-target: {name!r} is none of {', '.join(NAMES)}, nor HOST:PORT: {error}"
+        ) from None
     if not isinstance(hop, NextHop):
         raise pytest.UsageError(f"--mail-target: {name!r} is not HOST:PORT")
     host, port = hop.host, hop.port

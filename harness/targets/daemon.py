@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import smtplib
 import socket
@@ -165,6 +166,11 @@ class Daemon(Place):
         """Empty its mailboxes."""
         for path in self.maildir.glob("new/*"):
             path.unlink()
+
+
+def files_under(*folders: Path) -> list[Path]:
+    """The files in folders that are in use: what vanishes while it is looked at is not there (pathlib would raise)."""
+    return [Path(where, name) for folder in folders for where, _, names in os.walk(folder) for name in names]
 
 
 def free_port() -> int:

@@ -63,7 +63,7 @@ DIFFERENCES: Sequence[Difference] = (
         "opensmtpd",
         "refuses a quoted local part",
         "C32",
-        'RFC 5321 4.1.2 wants a host not to define mailboxes that need quotes; a server that knows of none says so '
+        "RFC 5321 4.1.2 wants a host not to define mailboxes that need quotes; a server that knows of none says so "
         "(501 5.1.3) while the client is there, and loses nothing.",
         _names_quoted,
         _refuses_quoted,

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from harness.targets.boxed import Boxed
-from harness.targets.daemon import PATIENCE, UNPACKED, Daemon, field
+from harness.targets.daemon import PATIENCE, UNPACKED, Daemon, field, files_under
 from harness.targets.place import LOOPBACK, TargetError
 
 _PROGRAMS = (UNPACKED / "exim" / "usr" / "sbin" / "exim4", Path("/usr/sbin/exim4"))
@@ -175,7 +175,7 @@ class Exim(Daemon):
 
     def queued(self) -> list[Path]:
         """The -H and -D files of its spool, those being written among them."""
-        return [path for path in (self.folder / "spool" / "input").glob("*") if path.is_file()]
+        return files_under(self.folder / "spool" / "input")
 
     def kick(self) -> None:
         """A queue runner that heeds no retry time."""

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from harness.targets.boxed import Boxed
-from harness.targets.daemon import PATIENCE, UNPACKED, Daemon, field
+from harness.targets.daemon import PATIENCE, UNPACKED, Daemon, field, files_under
 from harness.targets.place import LOOPBACK, TargetError
 
 _UNPACKED = UNPACKED / "opensmtpd"
@@ -79,8 +79,9 @@ class OpenSmtpd(Daemon):
             "queue ttl 1m",
             "bounce warn-interval 1d",
             # It waits between two connections to one host, which is for other people's servers.
-            "mta limit conn-delay-host 0 conn-delay-route 0 conn-delay-source 0 conn-delay-connector 0 conn-delay-relay 0"
-            " conn-delay-domain 0 reconn-delay-route 0",
+            "mta limit "
+            + " ".join(f"conn-delay-{what} 0" for what in ("host", "route", "source", "connector", "relay", "domain"))
+            + " reconn-delay-route 0",
             f'listen on {LOOPBACK} port {self.port} hostname "{self.hostname}"',
             f'action "box" maildir "{self.maildir}" userbase <people> virtual <everybody>',
             f'match from any for domain {{ {own} }} action "box"',
@@ -103,8 +104,7 @@ class OpenSmtpd(Daemon):
 
     def queued(self) -> list[Path]:
         """The files of envelopes and mails in its queue, those that are just being taken in among them."""
-        spool = self.folder / "spool"
-        return [path for name in ("incoming", "queue") for path in (spool / name).rglob("*") if path.is_file()]
+        return files_under(self.folder / "spool" / "incoming", self.folder / "spool" / "queue")
 
     def kick(self) -> None:
         """Its own first retry would come after minutes."""

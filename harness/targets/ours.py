@@ -37,9 +37,7 @@ class Ours(Place):
 
     def delivered(self) -> list[Delivered]:
         """One for each recipient; that their copies on the disk are alike is for ``evidence_of_ours.py``."""
-        return [
-            Delivered(recipient, mail.raw) for mail in self.server.messages for recipient in mail.delivered_to
-        ]
+        return [Delivered(recipient, mail.raw) for mail in self.server.messages for recipient in mail.delivered_to]
 
     def forget(self) -> None:
         """Empty its mailboxes."""

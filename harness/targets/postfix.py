@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from harness.targets.boxed import Boxed
-from harness.targets.daemon import PATIENCE, Daemon, field
+from harness.targets.daemon import PATIENCE, Daemon, field, files_under
 from harness.targets.place import LOOPBACK, TargetError
 
 _DAEMONS = Path("/usr/lib/postfix/sbin")
@@ -136,8 +136,7 @@ class Postfix(Daemon):
 
     def queued(self) -> list[Path]:
         """The queue files of the queues in which a mail is on its way."""
-        queue = self.folder / "queue"
-        return [path for name in _IN_WORK for path in (queue / name).rglob("*") if path.is_file()]
+        return files_under(*(self.folder / "queue" / name for name in _IN_WORK))
 
     def kick(self) -> None:
         """postqueue -f."""

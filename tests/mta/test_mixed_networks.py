@@ -27,7 +27,9 @@ pytestmark = pytest.mark.mta
 
 JAKU, DEATHSTAR, ENDOR = "jaku.com", "deathstar.com", "endor.test"
 PAIRS = list(permutations((JAKU, DEATHSTAR, ENDOR), 2))
-FIRST_AND_LAST = pytest.mark.parametrize(("first", "last"), [pytest.param(*each, id="-to-".join(each)) for each in PAIRS])
+FIRST_AND_LAST = pytest.mark.parametrize(
+    ("first", "last"), [pytest.param(*each, id="-to-".join(each)) for each in PAIRS]
+)
 MANY = 1000
 
 
@@ -69,8 +71,10 @@ def letter(title: str, attachment: bytes) -> bytes:
 
 
 def attachment_of(mail: Delivered) -> bytes:
-    [part] = email.message_from_bytes(mail.raw, policy=email.policy.default).iter_attachments()  # type: ignore[attr-defined]
-    content: bytes = part.get_payload(decode=True)
+    message = email.message_from_bytes(mail.raw, policy=email.policy.default)
+    [part] = message.iter_attachments()
+    content = part.get_payload(decode=True)
+    assert isinstance(content, bytes)
     return content
 
 
@@ -80,7 +84,9 @@ def hand_over(place: Place, sender: str, recipient: str, content: bytes) -> None
 
 
 def titled(place: Place, title: str) -> list[Delivered]:
-    return [mail for mail in place.delivered() if f"Subject: {title}\r\n".encode() in mail.raw.partition(b"\r\n\r\n")[0]]
+    return [
+        mail for mail in place.delivered() if f"Subject: {title}\r\n".encode() in mail.raw.partition(b"\r\n\r\n")[0]
+    ]
 
 
 def hops(mail: Delivered, content: bytes) -> list[str]:

@@ -59,7 +59,18 @@ class Run:
     def __init__(self, folder: Path, kind: str, then: str) -> None:
         test = folder / "test_inner.py"
         test.write_text(INNER.format(kind=kind, then=then))
-        command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "--rootdir", str(folder), str(test)]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-s",
+            "-p",
+            "no:cacheprovider",
+            "--rootdir",
+            str(folder),
+            str(test),
+        ]
         self.process = subprocess.Popen(
             command,
             cwd=folder,
