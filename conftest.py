@@ -9,7 +9,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["harness.plugin", "harness.rules_plugin"]
+pytest_plugins = ["harness.target_options", "harness.plugin", "harness.rules_plugin"]
 
 # No deadline: how fast a machine is proves nothing about the code. `ci` finds more, `thorough` is for a long evening.
 settings.register_profile("dev", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])

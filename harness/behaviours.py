@@ -15,17 +15,17 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from unittest import mock
 
 import aiosmtplib
 
-from smtp_pair.clients import interactive, scripted
+from smtp_pair.clients import interactive, quick, scripted
 from smtp_pair.clients.conversation import Result
 from smtp_pair.clients.message import Attachment, Draft, Mailbox, render
 
 if TYPE_CHECKING:  # the servers are imported with the first fixture that starts one
-    from smtp_pair import Reply, Server
+    from smtp_pair import Reply
 
 TAKEN = "taken"
 Answers = Mapping[str, str]
@@ -34,20 +34,29 @@ Answers = Mapping[str, str]
 NAME = "client.example"  # without one, smtplib looks the machine's own name up
 
 
+class Listener(Protocol):
+    """All that a client knows of a server."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Behaviour:
     """One way of handing mail over."""
 
     id: str
     """Its name in the ids of tests: ``pytest -k interactive`` finds it by this."""
-    send: Callable[[Server, Sequence[Draft], Path], list[Answers]]
+    send: Callable[[Listener, Sequence[Draft], Path], list[Answers]]
     """Hand the drafts over, each in a transaction of its own; the folder is for files of the behaviour's own."""
     mails: int = 1
     crowd: int = 1
     """How many recipients it makes of each one."""
 
 
-def _by_scripted_client(server: Server, drafts: Sequence[Draft], folder: Path) -> list[Answers]:
+def _by_scripted_client(server: Listener, drafts: Sequence[Draft], folder: Path) -> list[Answers]:
     mails = [
         scripted.ScriptedMail(draft.sender, draft.recipients, draft.title, draft.text, draft.attachments)
         for draft in drafts
@@ -55,11 +64,11 @@ def _by_scripted_client(server: Server, drafts: Sequence[Draft], folder: Path) -
     return [_told(scripted.send(mail, server.host, server.port, show=_unseen)) for mail in mails]
 
 
-def _by_interactive_client(server: Server, drafts: Sequence[Draft], folder: Path) -> list[Answers]:
+def _by_interactive_client(server: Listener, drafts: Sequence[Draft], folder: Path) -> list[Answers]:
     return [_composed(server, draft, iter(list(_typed(draft))), iter(list(_files(draft, folder)))) for draft in drafts]
 
 
-def _composed(server: Server, draft: Draft, answers: Iterator[str], files: Iterator[Path]) -> Answers:
+def _composed(server: Listener, draft: Draft, answers: Iterator[str], files: Iterator[Path]) -> Answers:
     result = interactive.compose(
         server.host,
         server.port,
@@ -93,20 +102,20 @@ def _files(draft: Draft, folder: Path) -> Iterator[Path]:
         yield path
 
 
-def _by_smtplib_sendmail(server: Server, drafts: Sequence[Draft], folder: Path) -> list[Answers]:
+def _by_smtplib_sendmail(server: Listener, drafts: Sequence[Draft], folder: Path) -> list[Answers]:
     """All drafts on one connection."""
     with smtplib.SMTP(server.host, server.port, local_hostname=NAME) as client:
         return [_after(draft, partial(client.sendmail, *_envelope(draft), render(draft))) for draft in drafts]
 
 
-def _by_smtplib_send_message(server: Server, drafts: Sequence[Draft], folder: Path) -> list[Answers]:
+def _by_smtplib_send_message(server: Listener, drafts: Sequence[Draft], folder: Path) -> list[Answers]:
     """The recipients are given: reading them from the header, ``email`` loses the quotes of some local parts."""
     with smtplib.SMTP(server.host, server.port, local_hostname=NAME) as client:
         sends = [partial(client.send_message, _as_message(draft), *_envelope(draft)) for draft in drafts]
         return [_after(draft, send) for draft, send in zip(drafts, sends, strict=True)]
 
 
-def _by_aiosmtplib(server: Server, drafts: Sequence[Draft], folder: Path) -> list[Answers]:
+def _by_aiosmtplib(server: Listener, drafts: Sequence[Draft], folder: Path) -> list[Answers]:
     async def send() -> list[Answers]:
         client = aiosmtplib.SMTP(hostname=server.host, port=server.port, local_hostname=NAME, start_tls=False)
         async with client:
@@ -123,11 +132,13 @@ async def _after_async(client: aiosmtplib.SMTP, draft: Draft) -> Answers:
     return _answers(draft, refused)
 
 
-def _by_server_send(server: Server, drafts: Sequence[Draft], folder: Path) -> list[Answers]:
-    """The client that a running server brings for a test's own use."""
+def _by_server_send(server: Listener, drafts: Sequence[Draft], folder: Path) -> list[Answers]:
+    """The client that ``server.send`` is, for a test's own use."""
     told: list[Answers] = []
     for draft in drafts:
-        replies = server.send(
+        replies = quick.send(
+            server.host,
+            server.port,
             draft.envelope_recipients,
             subject=draft.title,
             body=draft.text,
@@ -176,8 +187,8 @@ def _answers(draft: Draft, refused: Mapping[str, tuple[int, bytes | str]]) -> An
 
 
 def _codes(code: int, text: bytes | str) -> str:
-    words = text.decode() if isinstance(text, bytes) else text
-    return f"{code} {words.split()[0]}"
+    words = (text.decode("utf-8", "replace") if isinstance(text, bytes) else text).split()
+    return f"{code} {words[0] if words else ''}".rstrip()
 
 
 def _meaning(reply: Reply) -> str:

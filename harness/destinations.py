@@ -1,7 +1,8 @@
 """Where a mail goes, and what is expected of it there: written once, in meanings, for every client that sends it.
 
 A client hands its mail to one server, *here*; the other server of the pair is *there*. Addresses are templates:
-``{here}`` and ``{there}`` are the two domains.
+``{here}`` and ``{there}`` are the two domains. Two more servers lie beyond: wall.test, where nobody has a mailbox but
+``nobody``, and slow.test, which takes no mail the first time.
 """
 
 from __future__ import annotations
@@ -9,12 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from smtp_pair.mail.address import Address
-
-if TYPE_CHECKING:
-    from smtp_pair import Server
 
 
 class Meaning(Enum):
@@ -22,13 +20,26 @@ class Meaning(Enum):
 
     DELIVERED = "taken, and in its mailbox here when the client is told so"
     FORWARDED = "taken, and handed on at once to the other server, which has it in its mailbox"
-    REFUSED = "refused while the client is there: 550 5.1.2, and nothing of the mail is kept anywhere"
+    REFUSED = "refused for good while the client is there, and nothing of the mail is kept anywhere"
+    BOUNCED = "taken, refused for good by the next server, and its sender told so"
+    DELAYED = "taken, refused for now by the next server, and in its mailbox after another attempt"
 
 
-DELIVERED, FORWARDED, REFUSED = Meaning
+DELIVERED, FORWARDED, REFUSED, BOUNCED, DELAYED = Meaning
 
 NO_ROUTE = "550 5.1.2"
-"""The code and the enhanced code of the refusal."""
+"""The code and the enhanced code of our refusal."""
+WALL, SLOW = "wall.test", "slow.test"
+"""The domains of the two servers that lie beyond."""
+
+
+class Serving(Protocol):
+    """What an address says of a server."""
+
+    @property
+    def domain(self) -> str: ...
+    @property
+    def hostname(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +50,7 @@ class Destination:
     """Its name in the ids of tests: ``pytest -k local`` finds it by this."""
     meanings: Mapping[str, Meaning]
 
-    def at(self, here: Server, there: Server) -> dict[str, Meaning]:
+    def at(self, here: Serving, there: Serving) -> dict[str, Meaning]:
         """The recipients of a mail that is handed to ``here``."""
         domains = {
             "here": here.domain,
@@ -105,3 +116,12 @@ TWO_OF_EACH = Destination(
 """Six recipients, in no order."""
 
 MIXED = (ONE_OF_EACH, TWO_OF_EACH)
+
+BEYOND = (
+    Destination("bounce", {f"tarkin@{WALL}": BOUNCED}),
+    Destination(
+        "bounce-one_of_three", {f"tarkin@{WALL}": BOUNCED, "vader@{there}": FORWARDED, "obiwan@{here}": DELIVERED}
+    ),
+    Destination("delay", {f"yoda@{SLOW}": DELAYED}),
+)
+"""What another server decides after ours has taken the mail."""

@@ -1,223 +1,180 @@
-"""What a server has to show for the mail it got, compared with what was expected of it.
+"""What any server has to show for the mail it got, compared with what was expected of it: the replies, the mailboxes,
+the octets, the trace and the notifications. What only ours shows is in ``evidence_of_ours.py``.
 
-Nothing here asks the server's own code: the records are read line by line, the files byte by byte. The expectation is
-the whole of it: one fact, file or mail more than expected is as wrong as one less.
+Nothing here asks a server's own code: the mails are read byte by byte. The expectation is the whole of it: one mail
+more than expected is as wrong as one less. It is in meanings; what a server may rightly do otherwise is a listed
+difference, and then it must do just that.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+import email
+import email.policy
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from email.header import decode_header, make_header
+from email.message import EmailMessage
 
 from harness.behaviours import TAKEN, Answers
-from harness.destinations import DELIVERED, FORWARDED, NO_ROUTE, REFUSED, Meaning
-from harness.server_msg_reader import read_server_msg
+from harness.destinations import BOUNCED, DELAYED, DELIVERED, FORWARDED, REFUSED, SLOW, Meaning
+from harness.targets.place import FIELD, Delivered, Place, same_mailbox
 from smtp_pair.clients.message import Attachment, Draft
-from smtp_pair.mail.address import Address
 
-if TYPE_CHECKING:
-    from smtp_pair import Mail, Server
-
-_FIELD = re.compile(rb"[^ \t\r\n].*\r\n(?:[ \t].*\r\n)*")
-_BY = re.compile(rb"Received: from .*\r\n\tby (\S+) \(smtp-pair\) with ")
+_BY = re.compile(r"(?:from .*?)?\bby (\S+) ")
+_OF_DELIVERY = {"return-path", "delivered-to", "x-original-to", "envelope-to"}
+"""What a server writes on a mail that it puts into a mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """One mail that a client handed over."""
+    """One mail that a client handed over, and what is expected of it."""
 
     draft: Draft
     meanings: Mapping[str, Meaning]
     answers: Answers
     content: bytes | None
     """As the client gave it away; None where it was not asked for it."""
+    added: Sequence[str] = field(default=())
+    """Header fields that a server which is not ours adds below those of the mail, where they are missing (a
+    difference)."""
+    plain_notification: bool = False
+    """Whether the first server's notification is for people alone (a difference)."""
+
+    @property
+    def title(self) -> str:
+        return self.draft.title
 
     def whose(self, *meanings: Meaning) -> list[str]:
         """The recipients that have one of these meanings, in their order."""
         return [recipient for recipient, meaning in self.meanings.items() if meaning in meanings]
 
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """What one server should have of one transaction."""
-
-    transaction: Transaction
-    outcomes: Mapping[str, str]
-    """The recipients that it accepted, and what its records say of each."""
-    hops: Sequence[str]
-
     @property
-    def title(self) -> str:
-        return self.transaction.draft.title
-
-    @property
-    def here(self) -> list[str]:
-        """The recipients that have a mailbox on the server."""
-        return [recipient for recipient, outcome in self.outcomes.items() if outcome == "delivered"]
-
-    @property
-    def content(self) -> bytes:
+    def normalised(self) -> bytes:
         """The mail as it should lie on disk under the trace fields: as it was sent, each line ended by CRLF."""
-        assert self.transaction.content is not None
-        content = re.sub(rb"\r\n|\r|\n", b"\r\n", self.transaction.content)
+        assert self.content is not None
+        content = re.sub(rb"\r\n|\r|\n", b"\r\n", self.content)
         return content if content.endswith(b"\r\n") else content + b"\r\n"
 
 
-def check(here: Server, there: Server, transactions: Sequence[Transaction]) -> None:
-    """Everything that came of the transactions, on both servers and on the client's side."""
+def check(here: Place, there: Place, beyond: Iterable[Place], transactions: Sequence[Transaction]) -> None:
+    """Everything that any server can show for the transactions, and the client's side. ``here`` was given the mails."""
     for transaction in transactions:
-        expected = {
-            recipient: NO_ROUTE if meaning is REFUSED else TAKEN for recipient, meaning in transaction.meanings.items()
-        }
-        assert dict(transaction.answers) == expected
-        assert (transaction.content is not None) == (TAKEN in expected.values()), "DATA is for those that were taken"
-    said = {DELIVERED: "delivered", FORWARDED: "queued"}
-    first = [
-        Copy(each, {r: said[each.meanings[r]] for r in each.whose(DELIVERED, FORWARDED)}, [here.hostname])
-        for each in transactions
-    ]
-    second = [
-        Copy(each, dict.fromkeys(each.whose(FORWARDED), "delivered"), [here.hostname, there.hostname])
-        for each in transactions
-    ]
-    _check_server(here, first, Counter(recipient for each in transactions for recipient in each.whose(REFUSED)), there)
-    _check_server(there, second, Counter(), None)
+        _check_answers(transaction)
+    mails = here.delivered()
+    titles = {transaction.title for transaction in transactions}
+    notifications = [mail for mail in mails if _title(mail) not in titles]
+    mails = [mail for mail in mails if _title(mail) in titles]
+    if here.shows_mailboxes:
+        _check_mailboxes(here, mails, transactions, (DELIVERED,), [here])
+        _check_notifications(notifications, transactions)
+    if there.shows_mailboxes:
+        _check_mailboxes(there, there.delivered(), transactions, (FORWARDED,), [here, there])
+    for place in beyond:
+        meanings = (DELAYED,) if place.domain == SLOW else ()
+        _check_mailboxes(place, place.delivered(), transactions, meanings, [here, place])
 
 
-def _check_server(server: Server, copies: Sequence[Copy], refused: Counter[str], next_hop: Server | None) -> None:
-    expected = {copy.title: copy for copy in copies if copy.outcomes}
-    facts = _facts(server.directory)
-    received = {fact["title"]: fact for fact in facts if fact["event"] == "received"}
-    assert received.keys() == expected.keys(), f"what {server.hostname} received"
-    assert Counter(fact["event"] for fact in facts) == Counter(
-        received=len(expected),
-        refused=refused.total(),
-        forwarded=sum(outcome == "queued" for copy in expected.values() for outcome in copy.outcomes.values()),
+def _title(mail: Delivered) -> str:
+    raw = email.message_from_bytes(mail.raw)["Subject"]
+    return str(make_header(decode_header(raw))) if raw else ""
+
+
+def _check_answers(transaction: Transaction) -> None:
+    """What the client was told, by the first digit of it (C78)."""
+    told = {recipient: answer if answer == TAKEN else answer[:1] for recipient, answer in transaction.answers.items()}
+    expected = {recipient: "5" if meaning is REFUSED else TAKEN for recipient, meaning in transaction.meanings.items()}
+    assert told == expected, f"the client was told {dict(transaction.answers)}"
+    assert (transaction.content is not None) == (TAKEN in expected.values()), "DATA is for those that were taken"
+
+
+def _check_mailboxes(
+    place: Place,
+    mails: Sequence[Delivered],
+    transactions: Sequence[Transaction],
+    meanings: Sequence[Meaning],
+    hops: Sequence[Place],
+) -> None:
+    """Each recipient has each mail once, and nobody has anything else."""
+    expected = Counter(
+        (transaction.title, same_mailbox(recipient))
+        for transaction in transactions
+        for recipient in transaction.whose(*meanings)
     )
-    assert Counter(_address(f["recipient"]) for f in facts if f["event"] == "refused") == refused
-    assert all(fact["reply"].startswith(f"{NO_ROUTE} ") for fact in facts if fact["event"] == "refused")
-    files = {"journal.jsonl"} if facts else set()
-    mails = {mail.id: mail for mail in server.messages}
-    for title, copy in expected.items():
-        fact = received[title]
-        _check_fact(fact, copy)
-        if copy.here:
-            files |= _check_mail(server, mails.pop(fact["mail"]), copy, fact)
-        if next_hop is not None:
-            _check_forwarded(facts, fact["mail"], copy, next_hop)
-    assert mails == {}, f"{server.hostname} delivered more than was expected"
-    if expected:
-        files.add("ServerMSG.txt")
-        readable = read_server_msg(server.directory / "ServerMSG.txt")
-        assert readable.mails == [_as_readable(fact) for fact in facts if fact["event"] == "received"]
-        assert readable.outcomes == [
-            (fact["mail"], fact["recipient"], f"forwarded to {fact['next_hop']}: {fact['reply']}")
-            for fact in facts
-            if fact["event"] == "forwarded"
-        ]
-    found = {path.relative_to(server.directory).as_posix() for path in server.directory.rglob("*") if path.is_file()}
-    assert found == files, f"files under {server.directory}"
+    found = Counter((_title(mail), same_mailbox(mail.recipient)) for mail in mails)
+    assert found == expected, f"what lies in the mailboxes of {place.hostname}"
+    by_title = {transaction.title: transaction for transaction in transactions}
+    for mail in mails:
+        _check_mail(mail, by_title[_title(mail)], hops)
 
 
-def _facts(directory: Path) -> list[dict[str, Any]]:
-    try:
-        lines = (directory / "journal.jsonl").read_text("ascii").splitlines()
-    except FileNotFoundError:
-        return []
-    return [json.loads(line) for line in lines]
+def _check_mail(mail: Delivered, transaction: Transaction, hops: Sequence[Place]) -> None:
+    """On top the trace, the last hop first, and what final delivery adds; below it the mail as it was sent."""
+    foreign = any(hop.kind != "embedded" for hop in hops)
+    raw = _without(mail.raw, transaction.normalised, transaction.added) if foreign else mail.raw
+    trace = Delivered(mail.recipient, raw).trace(transaction.normalised)
+    assert {name for name, _ in trace} <= _OF_DELIVERY | {"received"}
+    assert [value for name, value in trace if name == "return-path"] == [f"<{transaction.draft.envelope_sender}>"]
+    received = [value for name, value in trace if name == "received"]
+    names = [_by(value) for value in received]
+    assert names == [hop.hostname or name for hop, name in zip(reversed(hops), names, strict=True)]
+    message = email.message_from_bytes(mail.raw, policy=email.policy.default)
+    assert isinstance(message, EmailMessage)
+    sent = [Attachment.of(each) for each in transaction.draft.attachments]
+    found = [(part.get_filename(), part.get_payload(decode=True)) for part in message.iter_attachments()]
+    assert found == [(each.filename, each.content) for each in sent]
 
 
-def _check_fact(fact: Mapping[str, Any], copy: Copy) -> None:
-    draft = copy.transaction.draft
-    assert fact["sender"] == draft.envelope_sender
-    assert sorted((row["address"], row["outcome"]) for row in fact["recipients"]) == sorted(copy.outcomes.items())
-    assert fact["title"] == draft.title
-    if not copy.here:  # it is passed on as it is, not taken apart
-        assert (fact["attachments"], fact["file"], fact["size"]) == ([], "", len(copy.content))
-        return
-    sent = [Attachment.of(each) for each in draft.attachments]
-    assert [(row["name"], row["type"], row["size"], row["sha256"]) for row in fact["attachments"]] == [
-        (each.filename, each.content_type, len(each.content), hashlib.sha256(each.content).hexdigest()) for each in sent
-    ]
-    assert fact["defects"] == []
-    assert fact["text"].splitlines() == draft.text.splitlines()
+def _by(received: str) -> str:
+    match = _BY.match(received)
+    assert match is not None, f"who wrote this trace? {received}"
+    return match[1]
 
 
-def _check_mail(server: Server, mail: Mail, copy: Copy, fact: Mapping[str, Any]) -> set[str]:
-    """Gives the names of the mail's files."""
-    draft = copy.transaction.draft
-    assert (mail.envelope.sender, mail.subject) == (draft.envelope_sender, draft.title)
-    assert mail.envelope.recipients == list(copy.outcomes)
-    assert list(mail.delivered_to) == copy.here
-    assert mail.hops == copy.hops
-    assert mail.content == copy.content
-    assert mail.defects == ()
-    mailboxes = {Address.parse(recipient).mailbox for recipient in copy.here}
-    copies = sorted((server.directory / "maildir").glob(f"*/new/{mail.path.name}"))
-    assert len(copies) == len(mailboxes)
-    assert mail.path in copies
-    for path in copies:
-        _check_raw(path.read_bytes(), copy, fact["size"])
-    files = {path.relative_to(server.directory).as_posix() for path in copies}
-    assert fact["file"] in files
-    sent = [Attachment.of(each) for each in draft.attachments]
-    for got, row, each in zip(mail.attachments, fact["attachments"], sent, strict=True):
-        assert (got.filename, got.content_type) == (each.filename, each.content_type)
-        assert got.content == each.content
-        assert (server.directory / row["file"]).read_bytes() == each.content
-        assert got.path == server.directory / row["file"]
-        files.add(row["file"])
-    return files
+def _without(raw: bytes, content: bytes, added: Sequence[str]) -> bytes:
+    """The mail without the fields that were added where its header ends; each of them must be there, and must not have
+    been in the mail that was sent."""
+    header, _, body = content.partition(b"\r\n\r\n")
+    names = {match[1].lower().decode() for match in FIELD.finditer(header + b"\r\n")}
+    missing = [name for name in added if name.lower() not in names]
+    if not missing:
+        return raw
+    end = header + b"\r\n"
+    start = raw.find(end)
+    assert start >= 0, f"the header is not there: {raw[:2000]!r}"
+    rest = raw[start + len(end) :]
+    more, blank, after = rest.partition(b"\r\n\r\n")
+    found = [match[1].decode().lower() for match in FIELD.finditer(more + b"\r\n")]
+    assert sorted(found) == sorted(name.lower() for name in missing), f"added to the header: {more!r}"
+    assert after == body, "the body is another one"
+    return raw[: start + len(end)] + blank[2:] + after
 
 
-def _check_raw(raw: bytes, copy: Copy, size: int) -> None:
-    """Trace fields on top, the last hop first, and under them the mail as it was sent."""
-    assert raw.endswith(copy.content)
-    return_path, *received = _FIELD.findall(raw[: -len(copy.content)])
-    assert return_path == f"Return-Path: <{copy.transaction.draft.envelope_sender}>\r\n".encode()
-    assert [_BY.match(field)[1].decode() for field in received] == list(reversed(copy.hops))  # type: ignore[index]
-    assert size == len(raw) - len(return_path) - len(received[0]), "it came with the fields of the hops before"
+def _check_notifications(notifications: Sequence[Delivered], transactions: Sequence[Transaction]) -> None:
+    """Who was refused by the next server is named once, to the sender alone, from the null path (C82, C84, C85)."""
+    bounced = [(transaction, recipient) for transaction in transactions for recipient in transaction.whose(BOUNCED)]
+    senders = {same_mailbox(transaction.draft.envelope_sender) for transaction, _ in bounced}
+    assert {same_mailbox(mail.recipient) for mail in notifications} == senders, "who was notified"
+    plain = {transaction.plain_notification for transaction in transactions}
+    named: Counter[tuple[str, str]] = Counter()
+    for mail in notifications:
+        message = email.message_from_bytes(mail.raw, policy=email.policy.default)
+        assert isinstance(message, EmailMessage)
+        if plain != {True}:
+            assert message["Return-Path"] == "<>"
+            assert message["Auto-Submitted"] == "auto-replied"
+            assert message.get_content_type() == "multipart/report"
+            assert message.get_param("report-type") == "delivery-status"
+        else:
+            assert message.get_content_type() == "multipart/mixed"
+        named.update(_refused(message))
+    assert named == Counter(same_mailbox(recipient) for _, recipient in bounced), "who is said to have been refused"
 
 
-def _check_forwarded(facts: Sequence[Mapping[str, Any]], mail_id: str, copy: Copy, hop: Server) -> None:
-    forwarded = [fact for fact in facts if fact["event"] == "forwarded" and fact["mail"] == mail_id]
-    queued = [recipient for recipient, outcome in copy.outcomes.items() if outcome == "queued"]
-    assert [fact["recipient"] for fact in forwarded] == queued
-    for fact in forwarded:
-        assert hop.hostname in fact["next_hop"]
-        assert fact["reply"].startswith("250 2.")
-        assert fact["attempts"] == 1
-
-
-def _as_readable(fact: Mapping[str, Any]) -> dict[str, Any]:
-    """A received mail's fact in the words of ServerMSG.txt."""
-    return {
-        "Mail": fact["mail"],
-        "Dated": fact["date"],
-        "Sender": f"<{fact['sender']}>",
-        "Recipient": [f"<{row['address']}> {row['outcome']}" for row in fact["recipients"]],
-        "Title": fact["title"],
-        "Size": f"{fact['size']:,} octets",
-        "Raw mail": fact["file"],
-        "Attachments": [
-            (
-                row["name"],
-                f"{row['type']}, {row['encoding']}, {row['size']:,} octets decoded",
-                f"sha256 {row['sha256']}",
-                f"file   {row['file']}",
-            )
-            for row in fact["attachments"]
-        ],
-        "Text": fact["text"].rstrip("\n").splitlines(),
-    }
-
-
-def _address(text: str) -> str:
-    """The address in what a client asked for: ``<a@b>``."""
-    return text.partition("<")[2].rpartition(">")[0]
+def _refused(notification: EmailMessage) -> list[tuple[str, str]]:
+    """The recipients that a notification says have failed for good."""
+    [report] = [part for part in notification.walk() if part.get_content_type() == "message/delivery-status"]
+    blocks = [block for block in report.walk() if block["Final-Recipient"]]
+    assert all(block["Action"].lower() == "failed" and block["Status"].startswith("5.") for block in blocks)
+    return [same_mailbox(str(block["Final-Recipient"]).partition(";")[2].strip()) for block in blocks]

@@ -2,6 +2,8 @@
 
 A scenario is a client's behaviour to a destination, ``interactive-forward``. Its id says so in every test that plays
 it: ``pytest -k forward``, ``-k unreachable`` and ``-k "interactive and local"`` select what they say.
+
+The server that is given the mail is ours, unless ``--mail-target`` names others (``target_options.py``).
 """
 
 from __future__ import annotations
@@ -13,16 +15,27 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-pytest.register_assert_rewrite("harness.durable_house", "harness.evidence", "harness.notifications", "harness.sending")
+pytest.register_assert_rewrite(
+    "harness.durable_house",
+    "harness.evidence",
+    "harness.evidence_of_ours",
+    "harness.notifications",
+    "harness.sending",
+)
 
+from harness import evidence, evidence_of_ours, stage  # noqa: E402
 from harness.behaviours import BEHAVIOURS, Behaviour, Wire  # noqa: E402
-from harness.destinations import PLAIN, Destination, crowd  # noqa: E402
-from harness.evidence import Transaction, check  # noqa: E402
+from harness.destinations import BOUNCED, DELAYED, DELIVERED, FORWARDED, PLAIN, Destination, crowd  # noqa: E402
+from harness.evidence import Transaction  # noqa: E402
+from harness.stage import Stage  # noqa: E402
+from harness.target_options import DIFFERENCE, TARGET, Chosen  # noqa: E402
+from harness.targets.differences import expected_of  # noqa: E402
+from harness.targets.external import External  # noqa: E402
 from smtp_pair.clients import samples  # noqa: E402
 from smtp_pair.clients.message import Attachment, Draft, Mailbox  # noqa: E402
 
 if TYPE_CHECKING:
-    from smtp_pair import Pair
+    from smtp_pair.pytest_plugin import MailNetwork
 
 # No line is a single dot, which ends the text for the interactive client, and none begins with "From ", before which
 # smtplib's send_message puts a ">".
@@ -40,21 +53,36 @@ class Scenario:
     def id(self) -> str:
         return f"{self.behaviour.id}-{self.destination.id}"
 
-    def play(self, pair: Pair, folder: Path, *, backwards: bool = False) -> None:
-        """Hand the mail to one server of a pair that has none yet, and check all that becomes of it on both."""
-        here, there = (pair.deathstar, pair.jaku) if backwards else (pair.jaku, pair.deathstar)
+    @property
+    def goes_beyond(self) -> bool:
+        """Whether it needs the servers that lie beyond the pair."""
+        return not {BOUNCED, DELAYED}.isdisjoint(self.destination.meanings.values())
+
+    def play(self, stage: Stage, folder: Path, *, backwards: bool = False) -> set[str]:
+        """Hand the mail to one server of a stage that has none yet, and check all that becomes of it on all of them.
+        Gives the names of the listed differences that it met."""
+        first = not backwards
+        stage = stage.turned() if backwards else stage
+        here, there = stage.here, stage.there
         meanings = crowd(self.destination.at(here, there), self.behaviour.crowd)
         drafts = [_draft(f"luke@{here.domain}", meanings, number) for number in range(1, self.behaviour.mails + 1)]
         wire = Wire()
         with wire.recorded():
             answers = self.behaviour.send(here, drafts, folder)
         contents: Sequence[bytes | None] = wire.contents or [None] * len(drafts)
-        transactions = [
-            Transaction(draft, meanings, told, content)
+        expected = [
+            expected_of(stage.target, Transaction(draft, meanings, told, content), first=first)
             for draft, told, content in zip(drafts, answers, contents, strict=True)
         ]
-        pair.settle()
-        check(here, there, transactions)
+        transactions = [transaction for transaction, _ in expected]
+        for place, meaning in ((here, DELIVERED), (there, FORWARDED)):
+            if isinstance(place, External):
+                place.expected = sum(len(each.whose(meaning)) for each in transactions)
+        stage.settle(copies_there=sum(bool(each.whose(FORWARDED)) for each in transactions))
+        evidence.check(here, there, stage.beyond, transactions)
+        if not self.goes_beyond:  # what ours writes down of bounces and delays is for tests/rules
+            evidence_of_ours.check(here, there, transactions)
+        return {difference.name for _, met in expected for difference in met}
 
 
 def _draft(sender: str, recipients: Iterable[str], number: int) -> Draft:
@@ -82,12 +110,28 @@ class Play(Protocol):
 
 
 @pytest.fixture
-def play(mail_pair: Pair, tmp_path: Path) -> Play:
+def play(request: pytest.FixtureRequest, mail_target: Chosen, tmp_path: Path) -> Play:
     """Plays a scenario on a pair of its own, from jaku to deathstar or ``backwards``, and checks what became of it."""
     folder = tmp_path / "files of the client"
     folder.mkdir()
+    item = request.node
 
     def play(scenario: Scenario, *, backwards: bool = False) -> None:
-        scenario.play(mail_pair, folder, backwards=backwards)
+        item.user_properties.append((TARGET, mail_target.name))
+        if reason := mail_target.why_not(scenario.goes_beyond, FORWARDED in scenario.destination.meanings.values()):
+            pytest.skip(f"{mail_target.name}: {reason}")
+        if mail_target.target is None:
+            scenario.play(_embedded(request, scenario), folder, backwards=backwards)
+            return
+        with mail_target.target.stage(tmp_path / "ours") as stage:
+            met = scenario.play(stage, folder, backwards=backwards)
+        item.user_properties.extend((DIFFERENCE, name) for name in sorted(met))
 
     return play
+
+
+def _embedded(request: pytest.FixtureRequest, scenario: Scenario) -> Stage:
+    if not scenario.goes_beyond:
+        return stage.embedded(request.getfixturevalue("mail_pair"))
+    mail_network: MailNetwork = request.getfixturevalue("mail_network")
+    return stage.embedded(mail_network(stage.HERE, stage.THERE, *stage.beyond()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.destinations import MIXED, VARIANTS
+from harness.destinations import BEYOND, MIXED, VARIANTS
 from harness.plugin import Play, Scenario, matrix
 
 
@@ -29,4 +29,11 @@ def test_outcome_however_it_is_written(scenario: Scenario, play: Play) -> None:
 def test_outcome_for_each_recipient(scenario: Scenario, play: Play) -> None:
     """Recipients of all three kinds in one transaction: each has an outcome of its own, and one copy goes to each
     server."""
+    play(scenario)
+
+
+@matrix(BEYOND)
+def test_outcome_that_another_server_decides(scenario: Scenario, play: Play) -> None:
+    """Refused for good by the next server, the mail comes back to its sender once; refused for now, it is delivered by
+    another attempt; the recipients beside have theirs."""
     play(scenario)
