@@ -67,8 +67,9 @@ class Connection:
                     return
 
     def start_tls(self, context: ssl.SSLContext) -> str:
-        """Begin TLS; what went wrong, "" where nothing did. What came in the clear before it is dropped."""
-        self.heard = b""
+        """Begin TLS; what went wrong, "" where nothing did."""
+        if self.heard:  # RFC 3207 4.2: nothing is said between the 220 and the handshake
+            return f"octets in the clear before the handshake: {self.heard[:80]!r}"
         self._socket.settimeout(max(0.01, self._until() - time.monotonic()))
         try:
             self._socket = context.wrap_socket(self._socket, server_hostname=self.host)

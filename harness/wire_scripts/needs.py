@@ -16,7 +16,9 @@ NEEDS: Mapping[str, str] = {
     "users": "named users: there is an address in the domain that nobody has",
     "route": "another domain that mail is passed on to, for strangers too",
     "stranger": "another domain that mail is passed on to, and not for strangers",
+    "limited": "a limit of SIZE",
     "small": "a limit of SIZE up to 1 MiB, which can be sent in a moment",
+    "null mx": "a domain that takes no mail at all, by a null MX (RFC 7505)",
     "impatient": "patience with a silent client for no more than three seconds",
     "strict": "refuses mails with a bare CR or LF",
     "normalising": "takes mails with a bare CR or LF, and mends them",
@@ -44,6 +46,7 @@ def offered(keywords: Mapping[str, str]) -> frozenset[str]:
     if "AUTH" not in keywords:
         has.add("no auth")
     size = keywords.get("SIZE", "")
-    if size.isascii() and size.isdecimal() and 0 < int(size[:20]) <= SMALL:
-        has.add("small")
+    limit = int(size[:20]) if size.isascii() and size.isdecimal() else 0
+    if limit:
+        has |= {"limited", "small"} if limit <= SMALL else {"limited"}
     return frozenset(has)

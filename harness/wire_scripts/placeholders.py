@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping
 
 NAMES: Mapping[str, str] = {
     "domain": "the server's own mail domain",
+    "shouted": "the same in capitals",
     "user": "an address there that takes mail",
     "local": "its local part",
     "unknown": "an address there that nobody has (needs: users)",
-    "route": "an address elsewhere that the server passes mail on to (needs: route)",
+    "route": "an address elsewhere that the server passes mail on to (needs: route or stranger)",
     "nowhere": "an address that nothing leads to",
+    "nomail": "an address in a domain that takes no mail (needs: null mx)",
     "sender": "the reverse-path",
     "client": "what the client calls itself",
     "hostname": "what the server calls itself, as in its greeting",

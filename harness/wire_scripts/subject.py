@@ -18,6 +18,7 @@ class Subject:
     user: str = ""
     unknown: str = ""
     route: str = ""
+    nomail: str = ""
     nowhere: str = "paimon@nowhere.invalid"
     sender: str = "luke@example.org"
     client: str = "client.example"
@@ -34,11 +35,13 @@ class Subject:
         user = self.user or f"postmaster@{self.domain}"
         return {
             "domain": self.domain,
+            "shouted": self.domain.upper(),
             "user": user,
             "local": user.rpartition("@")[0],
             "unknown": self.unknown or f"no-such-user@{self.domain}",
             "route": self.route or self.nowhere,
             "nowhere": self.nowhere,
+            "nomail": self.nomail or self.nowhere,
             "sender": self.sender,
             "client": self.client,
             "hostname": self.hostname,
