@@ -1,9 +1,9 @@
 """What a server should answer, as it is written after ``S:``, and whether an answer is that. Pure.
 
-    S: 550 5.1.1 | 553 (or refused)         either is right; the last one will do
-    S: 250 offers SIZE, 8BITMIME            an answer to EHLO
-    S: 250 /^{hostname}/                    a pattern in its text
-    S: 220 | closed | refused, done         with the last two the dialogue is over, and well
+S: 550 5.1.1 | 553 (or refused)         either is right; the last one will do
+S: 250 offers SIZE, 8BITMIME            an answer to EHLO
+S: 250 /^{hostname}/                    a pattern in its text
+S: 220 | closed | refused, done         with the last two the dialogue is over, and well
 """
 
 from __future__ import annotations
@@ -161,9 +161,7 @@ def _alternatives(text: str) -> tuple[Alternative, ...]:
     if len(found) == 1:
         return found
     # Where a server may close instead of an answer, what follows has nobody to answer it.
-    return tuple(
-        Alternative(one.text, one.status, done=True) if one.status == "closed" else one for one in found
-    )
+    return tuple(Alternative(one.text, one.status, done=True) if one.status == "closed" else one for one in found)
 
 
 def _alternative(text: str) -> Alternative:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from harness.wire_scripts import placeholders
 from harness.wire_scripts.connection import Connection
@@ -14,6 +14,7 @@ from harness.wire_scripts.script import Act, AnyOrder, Dialogue, Expect, ExpectO
 from harness.wire_scripts.subject import Subject
 
 _SHOWN = 160  # octets of one piece in a conversation that is shown
+_LINES_SHOWN = 16  # lines of one piece that are shown
 _MOST_SHOWN = 60  # pieces of a conversation that are shown: the last ones
 _OF_EHLO = {"SIZE", "PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "STARTTLS", "AUTH", "HELP"}
 
@@ -181,9 +182,7 @@ class _Player:
     def _found(self, expectation: Expectation, bound: Mapping[str, str], came: Came) -> Alternative | None:
         def fill(pattern: str) -> str:
             values = {**self._values, **{name: _plain(value) for name, value in bound.items()}}
-            return re.sub(
-                r"\{([a-z][a-z0-9_]*)\}", lambda name: re.escape(values.get(name[1], name[0])), pattern
-            )
+            return re.sub(r"\{([a-z][a-z0-9_]*)\}", lambda name: re.escape(values.get(name[1], name[0])), pattern)
 
         for one in (*expectation.right, *expectation.will_do):
             if not one.unlike(came, self._enhanced, fill):
@@ -211,15 +210,28 @@ class _Player:
     # -- for people -----------------------------------------------------------------------------------------------------
 
     def _note(self, who: str, octets: bytes) -> None:
-        for line in octets.split(b"\r\n")[:-1] if octets.endswith(b"\r\n") else octets.split(b"\r\n"):
-            shown = placeholders.spelled(line[:_SHOWN])
-            self._said.append(f"{who}: {shown}" + (f" ... {len(line):,} octets" if len(line) > _SHOWN else ""))
+        lines = octets.split(b"\r\n")
+        if lines[-1] == b"":
+            del lines[-1]
+        if len(lines) > _LINES_SHOWN:
+            half = _LINES_SHOWN // 2
+            between = f"... {len(lines) - 2 * half:,} lines"
+            self._said += [*_shown(who, lines[:half]), between, *_shown(who, lines[-half:])]
+        else:
+            self._said += _shown(who, lines)
 
     @property
     def _conversation(self) -> str:
         left_out = len(self._said) - _MOST_SHOWN
         first = [f"... {left_out} lines before"] if left_out > 0 else []
         return "\n".join(first + self._said[-_MOST_SHOWN:])
+
+
+def _shown(who: str, lines: Iterable[bytes]) -> list[str]:
+    return [
+        f"{who}: {placeholders.spelled(line[:_SHOWN])}" + (f" ... {len(line):,} octets" if len(line) > _SHOWN else "")
+        for line in lines
+    ]
 
 
 def _plain(text: str) -> str:

@@ -1,11 +1,11 @@
 """A file of dialogues, read (the language: ``docs/dialogues.md``). Pure: text in, dialogues out.
 
-    == C44 what is no end of a mail
-    needs: PIPELINING
-    each end: \\n.\\n | \\r.\\r
-    do open
-    C: DATA
-    S: 354
+== C44 what is no end of a mail
+needs: PIPELINING
+each end: \\n.\\n | \\r.\\r
+do open
+C: DATA
+S: 354
 """
 
 from __future__ import annotations
@@ -121,7 +121,9 @@ class _Reader:
             for need in sorted(needs):
                 if need not in NEEDS and not re.fullmatch(r"(?:no )?[A-Z0-9][A-Z0-9-]*", need):
                     known = ", ".join(sorted(NEEDS))
-                    raise self._error(line.number, f"needs: {need!r} is unknown; known are {known}, and what EHLO offers")
+                    raise self._error(
+                        line.number, f"needs: {need!r} is unknown; known are {known}, and what EHLO offers"
+                    )
             draft.needs = needs
 
     def _each(self, draft: _Draft, number: int, name: str, value: str) -> None:
@@ -146,9 +148,7 @@ class _Reader:
             if len(steps) > MOST_STEPS:
                 raise self._error(draft.line, f"{len(steps):,} steps; {MOST_STEPS:,} are the most")
             variant = ", ".join(value or "nothing" for value in values)
-            yield Dialogue(
-                draft.rule, draft.title, steps, draft.needs, variant, draft.by_octet, self._path, draft.line
-            )
+            yield Dialogue(draft.rule, draft.title, steps, draft.needs, variant, draft.by_octet, self._path, draft.line)
 
     def _steps(self, lines: list[_Line], bound: Mapping[str, str], inside: tuple[str, ...]) -> Iterator[Step]:
         rest = iter(lines)
@@ -185,7 +185,9 @@ class _Reader:
             block.append(line)
         raise self._error(begun.number, f"{begun.text!r} has no end")
 
-    def _any_order(self, begun: _Line, block: list[_Line], bound: Mapping[str, str], inside: tuple[str, ...]) -> AnyOrder:
+    def _any_order(
+        self, begun: _Line, block: list[_Line], bound: Mapping[str, str], inside: tuple[str, ...]
+    ) -> AnyOrder:
         steps = list(self._steps(block, bound, inside))
         found = [step for step in steps if isinstance(step, Expect) and not step.expectation.silence]
         if len(found) < len(steps) or not steps:
@@ -221,7 +223,9 @@ class _Reader:
                     raise self._error(line.number, placeholders.check(f"{{{name}}}", bound))
             return Expect(expectation, session, line.number, bound)
         if match["who"] + match["how"] not in ("C:", "C>", "S="):
-            raise self._error(line.number, f"{line.text[:2]!r}: a line is C: or C> for the client, S: or S= for the server")
+            raise self._error(
+                line.number, f"{line.text[:2]!r}: a line is C: or C> for the client, S: or S= for the server"
+            )
         if wrong := placeholders.check(text, bound):
             raise self._error(line.number, wrong)
         if match["who"] == "S":
@@ -253,4 +257,3 @@ def _is_open(lines: Iterable[_Line]) -> bool:
         elif line.text == "end":
             depth -= 1
     return depth > 0
-
