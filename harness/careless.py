@@ -1,8 +1,8 @@
-"""A mail server that is made wrong in one way at a time, to see whether a dialogue notices: a test that can't fail proves
-nothing.
+"""A mail server that is made wrong in one way at a time, to see whether a dialogue notices: a test that can't fail
+proves nothing.
 
-Without a wrong it keeps the rules about where a mail ends, what STARTTLS forgets, what a chunk is and where a line ends;
-it stores nothing.
+Without a wrong it keeps the rules about where a mail ends, what STARTTLS forgets, what a chunk is and where a line
+ends; it stores nothing.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class _Session:
         with contextlib.suppress(OSError):
             self._socket.close()
 
-    # -- octets ---------------------------------------------------------------------------------------------------------
+    # -- octets ---------------------------------------------------------------------------------------------------
 
     def _say(self, text: str) -> None:
         self._socket.sendall(text.encode() + b"\r\n")
@@ -146,7 +146,7 @@ class _Session:
             line, self._unread = self._unread[:end], self._unread[end + 2 :]
         return line
 
-    # -- commands -------------------------------------------------------------------------------------------------------
+    # -- commands -------------------------------------------------------------------------------------------------
 
     def _ehlo(self, line: bytes) -> None:
         self._hello, self._sender, self._recipients, self._chunks = True, False, 0, False

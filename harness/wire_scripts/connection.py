@@ -15,6 +15,8 @@ from harness.wire_scripts.expectation import Answer, Came, Closed, Improper, Not
 
 LINE_LIMIT = 512
 """Octets of a line of a reply, CRLF included (RFC 5321 4.5.3.1.5)."""
+LONGEST_REPLY = 1 << 16
+"""Octets of a reply; one that is longer has no end."""
 MOST_HEARD = 4 << 20
 """Octets that a server may say without being asked to; whoever says more is stopped listening to."""
 _LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])([^\r\n]*))?\r\n", re.DOTALL)
@@ -29,7 +31,7 @@ class Connection:
     patience: float
     deadline: float
     """When all has to be over, of ``time.monotonic``."""
-    heard: bytes = field(default=b"", init=False)
+    heard: bytearray = field(default_factory=bytearray, init=False)
     """What came and was not yet looked at."""
     over: bool = field(default=False, init=False)
     """Whether the server has closed."""
@@ -43,7 +45,7 @@ class Connection:
     def _until(self) -> float:
         return min(self.deadline, time.monotonic() + self.patience)
 
-    # -- out -----------------------------------------------------------------------------------------------------------
+    # -- out -----------------------------------------------------------------------------------------------------
 
     def send(self, octets: bytes) -> None:
         """Send these, listening all the while: a server that answers before it has read all must not wait for us. What
@@ -69,7 +71,7 @@ class Connection:
     def start_tls(self, context: ssl.SSLContext) -> str:
         """Begin TLS; what went wrong, "" where nothing did."""
         if self.heard:  # RFC 3207 4.2: nothing is said between the 220 and the handshake
-            return f"octets in the clear before the handshake: {self.heard[:80]!r}"
+            return f"octets in the clear before the handshake: {bytes(self.heard[:80])!r}"
         self._socket.settimeout(max(0.01, self._until() - time.monotonic()))
         try:
             self._socket = context.wrap_socket(self._socket, server_hostname=self.host)
@@ -95,7 +97,7 @@ class Connection:
         self.over = True
         self._socket.close()
 
-    # -- in ------------------------------------------------------------------------------------------------------------
+    # -- in ------------------------------------------------------------------------------------------------------
 
     def answer(self, seconds: float | None = None) -> tuple[Came, bytes]:
         """The next reply, or what came instead, and its octets; waits for it for so many seconds, else for
@@ -118,7 +120,7 @@ class Connection:
             texts.append((match[3] or b"").decode("utf-8", "backslashreplace"))
             if match[2] != b"-":
                 return Answer(code, tuple(texts)), raw
-            if len(raw) > MOST_HEARD:
+            if len(raw) > LONGEST_REPLY:
                 return Improper(raw, "it does not end"), raw
 
     def _unfinished(self, raw: bytes) -> tuple[Came, bytes]:
@@ -135,7 +137,8 @@ class Connection:
                 break
             self._hear()
         end = len(self.heard) if end < 0 else end + 1
-        line, self.heard = self.heard[:end], self.heard[end:]
+        line = bytes(self.heard[:end])
+        del self.heard[:end]  # which is cheap, at the front
         return line
 
     def _hear(self) -> None:

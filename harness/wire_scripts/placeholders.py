@@ -1,5 +1,5 @@
-"""The text of a script as octets: escapes (``\\r \\n \\t \\0 \\\\ \\{ \\xHH``), placeholders (``{user}``), and texts that are
-long (``{x*998}``, ``{x*size+1}``). Pure.
+"""The text of a script as octets: escapes (``\\r \\n \\t \\0 \\s \\\\ \\{ \\xHH``), placeholders (``{user}``), and texts
+that are long (``{x*998}``, ``{x*size+1}``). Pure.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def check(text: str, known: Mapping[str, object]) -> str:
         if token["wrong"]:
             return f"{text[token.start() : token.start() + 2]!r} is no escape; a backslash is written \\\\"
         if token["brace"]:
-            return f"a {token['brace']!r} that belongs to no placeholder; the character itself is written \\{token['brace']}"
+            brace = token["brace"]
+            return f"a {brace!r} that belongs to no placeholder; the character itself is written \\{brace}"
         if token["name"] and token["name"] not in NAMES and token["name"] not in known:
             return f"there is no placeholder {{{token['name']}}}; known are {', '.join(sorted({*NAMES, *known}))}"
         if token["more"] and token["name"] != "size":

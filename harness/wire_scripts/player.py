@@ -19,7 +19,7 @@ _MOST_SHOWN = 60  # pieces of a conversation that are shown: the last ones
 _OF_EHLO = {"SIZE", "PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "STARTTLS", "AUTH", "HELP"}
 
 
-class _Decided(Exception):  # noqa: N818 - no error: the dialogue is over
+class _Decided(Exception):
     """Nothing more need be said."""
 
     def __init__(self, outcome: Outcome) -> None:
@@ -84,7 +84,7 @@ class _Player:
         for connection in self._sessions.values():
             connection.close()
 
-    # -- the client -----------------------------------------------------------------------------------------------------
+    # -- the client -----------------------------------------------------------------------------------------------
 
     def _connection(self, session: str, step: Step) -> Connection:
         if session not in self._sessions:
@@ -120,7 +120,7 @@ class _Player:
         elif step.what == "hang up":
             connection.close()
 
-    # -- the server -----------------------------------------------------------------------------------------------------
+    # -- the server -----------------------------------------------------------------------------------------------
 
     def _answer(self, step: Expect | ExpectOctets, seconds: float | None = None) -> tuple[Came, bytes]:
         came, raw = self._connection(step.session, step).answer(seconds)
@@ -189,7 +189,7 @@ class _Player:
                 return one
         return None
 
-    # -- the verdict ----------------------------------------------------------------------------------------------------
+    # -- the verdict ----------------------------------------------------------------------------------------------
 
     def _take(self, step: Expect, found: Alternative, came: Came) -> None:
         if found not in step.expectation.right and self._differs is None:
@@ -207,7 +207,7 @@ class _Player:
         values = {**self._values, **step.bound}
         return re.sub(r"\{([a-z][a-z0-9_]*)\}", lambda name: values.get(name[1], name[0]), step.expectation.text)
 
-    # -- for people -----------------------------------------------------------------------------------------------------
+    # -- for people -----------------------------------------------------------------------------------------------
 
     def _note(self, who: str, octets: bytes) -> None:
         lines = octets.split(b"\r\n")

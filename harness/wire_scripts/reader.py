@@ -67,7 +67,7 @@ class _Reader:
     def _error(self, line: int, why: str) -> ScriptError:
         return ScriptError(self._path, line, why)
 
-    # -- lines -> drafts ----------------------------------------------------------------------------------------------
+    # -- lines -> drafts ----------------------------------------------------------------------------------------
 
     def read(self, text: str) -> list[Dialogue]:
         drafts: list[_Draft] = []
@@ -137,7 +137,7 @@ class _Reader:
                 raise self._error(number, f"each {name}: {wrong}")
         draft.each[name] = values
 
-    # -- drafts -> dialogues ------------------------------------------------------------------------------------------
+    # -- drafts -> dialogues ------------------------------------------------------------------------------------
 
     def _finished(self, draft: _Draft) -> Iterator[Dialogue]:
         for values in product(*draft.each.values()):

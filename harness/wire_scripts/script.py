@@ -1,4 +1,4 @@
-"""What a dialogue is made of. Values only: reading them is ``reader.py``, writing ``writer.py``, playing ``player.py``."""
+"""What a dialogue is made of. Values only: ``reader.py`` reads, ``writer.py`` writes, ``player.py`` plays them."""
 
 from __future__ import annotations
 

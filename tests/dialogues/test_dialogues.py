@@ -1,5 +1,5 @@
-"""The project's own dialogues, played to a server of ours that has what they need: the answers are those of the rules, and
-nothing that would only do."""
+"""The project's own dialogues, played to a server of ours that has what they need: the answers are those of the rules,
+and nothing that would only do."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def test_ours_keeps_the_rule(one: Dialogue, started: Callable[[str], Server]) ->
 
 
 def test_every_rule_that_shows_on_the_wire_has_a_dialogue() -> None:
-    """To one client, that is: C23 needs a server that stops, C43 a broken disk, C47 a crash, C61 and C64 a next hop; C66
-    a domain beyond ASCII; and from C70 on what is stored, forwarded and told shows elsewhere."""
+    """To one client, that is: C23 needs a server that stops, C43 a broken disk, C47 a crash, C61 and C64 a next hop,
+    C66 a domain beyond ASCII; and from C70 on what is stored, forwarded and told shows elsewhere."""
     elsewhere = {23, 43, 47, 61, 64, 66, *range(70, 95)} - {72, 86}
     have = {int(one.rule[1:]) for one in DIALOGUES}
     assert sorted(set(range(1, 95)) - elsewhere - have) == []
