@@ -20,7 +20,19 @@ from harness.wire_scripts.script import Dialogue, Outcome, ScriptError
 from harness.wire_scripts.subject import Subject
 from harness.wire_scripts.writer import write
 
-__all__ = ["DIALOGUES", "NEEDS", "Dialogue", "Outcome", "ScriptError", "Subject", "load", "missing", "run", "write"]
+__all__ = [
+    "DIALOGUES",
+    "NEEDS",
+    "Dialogue",
+    "Outcome",
+    "ScriptError",
+    "Subject",
+    "load",
+    "missing",
+    "play",
+    "run",
+    "write",
+]
 
 DIALOGUES = Path(__file__).with_name("dialogues")
 """The project's own."""

@@ -55,7 +55,9 @@ class Answer:
         return frozenset(text.split(" ")[0].upper() for text in self.texts[1:] if text)
 
     def __str__(self) -> str:
-        return f"{self.code} " + " / ".join(self.texts)
+        """For people, in one line: controls are shown as escapes."""
+        text = f"{self.code} " + " / ".join(self.texts)
+        return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text).rstrip()
 
 
 class Closed:
