@@ -1,7 +1,7 @@
 """A report card of any mail server on this machine: ``python3 run.py check HOST:PORT --domain DOMAIN``.
 
-It plays the dialogues (``harness/dialogues``) that the server has what it takes for, sends a few mails as clients do, and
-prints what each rule wants, what came, and whether that is it. ``docs/dialogues.md`` shows how.
+It plays the dialogues (``harness/dialogues``) that the server has what it takes for, sends a few mails as clients do,
+and prints what each rule wants, what came, and whether that is it. ``docs/dialogues.md`` shows how.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ LONGEST_DIALOGUE = 30.0
 GONE = 3
 """Dialogues in a row without a connection: then the server is no longer there."""
 CODES = """\
-exit codes: 0 each rule that was looked at is kept; 1 some are not, or it speaks no SMTP; 2 there was nothing to look at:
-a bad argument, or nobody who answers. It probes with several hundred connections and sends mails to the address of
+exit codes: 0 each rule that was looked at is kept; 1 some are not, or it speaks no SMTP; 2 there was nothing to look
+at: a bad argument, or nobody who answers. It makes several hundred connections and sends mails to the address of
 --user: only a server on this machine is probed, unless --yes-this-host names another one again."""
 
 
@@ -80,7 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--route", metavar="ADDRESS", default="", help="one elsewhere, to which it passes mail on")
     parser.add_argument("--denied", metavar="ADDRESS", default="", help="one elsewhere, not for mail of strangers")
     parser.add_argument("--null-mx", metavar="ADDRESS", default="", help="one in a domain that takes no mail at all")
-    parser.add_argument("--auth", metavar="NAME:PASSWORD", default="", help="for AUTH, where it is offered in the clear")
+    parser.add_argument(
+        "--auth", metavar="NAME:PASSWORD", default="", help="for AUTH, where it is offered in the clear"
+    )
     parser.add_argument("--has", metavar="WHAT", action="append", default=[], choices=sorted(NEEDS), help=_has_help())
     parser.add_argument("--rule", metavar="C44", action="append", default=[], help="this rule alone; may be repeated")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the card as JSON too")

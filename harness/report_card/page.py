@@ -67,7 +67,7 @@ def _counts(card: Card) -> Iterator[str]:
 def _rule(rule: str, rows: list[Row]) -> Iterator[str]:
     verdict = worst(rows)
     shown = " open" if verdict == "fail" else ""
-    yield f'<section><details{shown}><summary><h2>{escape(rule) or "Mail"}</h2> '
+    yield f"<section><details{shown}><summary><h2>{escape(rule) or 'Mail'}</h2> "
     yield f'<span class="verdict {_class(verdict)}">{verdict}</span> {escape(says(rule))}'
     yield f' <span class="dim">{_tally(rows)}</span></summary>\n'
     for row in rows:

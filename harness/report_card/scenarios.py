@@ -35,9 +35,7 @@ class Scenario:
             told = self.send(draft)
         except (OSError, smtplib.SMTPException, ClientError, ValueError) as error:
             told = dict.fromkeys(recipients, f"{type(error).__name__}: {error}")
-        right = all(
-            told.get(recipient, "nothing").startswith(meaning) for recipient, meaning in self.meanings.items()
-        )
+        right = all(told.get(recipient, "nothing").startswith(meaning) for recipient, meaning in self.meanings.items())
         return right, _listed(self.meanings), _listed(told)
 
 

@@ -1,5 +1,5 @@
-"""The text of a script as octets: escapes (``\\r \\n \\t \\0 \\s \\\\ \\{ \\xHH``), placeholders (``{user}``), and texts
-that are long (``{x*998}``, ``{x*size+1}``). Pure.
+"""The text of a script as octets: escapes (``\\r \\n \\t \\0 \\s \\\\ \\{ \\xHH``), placeholders (``{user}``), and
+texts that are long (``{x*998}``, ``{x*size+1}``). Pure.
 """
 
 from __future__ import annotations

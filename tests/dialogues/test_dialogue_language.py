@@ -1,4 +1,4 @@
-"""The language of dialogues (docs/dialogues.md): what it can say, and that what it can't is refused by file and line."""
+"""The language of dialogues (docs/dialogues.md): what it can say; and what it can't is refused by file and line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.dialogue import Dialogue, ScriptError, load, missing, write
 from harness.wire_scripts.expectation import Answer, Closed, Expectation, Improper, Nothing
 from harness.wire_scripts.placeholders import fill, spelled
 from harness.wire_scripts.reader import read
-from harness.wire_scripts.script import Act, AnyOrder, Expect, Send
+from harness.wire_scripts.script import Act, AnyOrder, Expect, Send, Step
 from harness.wire_scripts.subject import Subject
 from harness.wire_scripts.writer import sends
 
@@ -97,7 +97,10 @@ def test_each_makes_dialogues_of_its_own() -> None:
 
 def test_blocks() -> None:
     """What is defined is put in its place, what is repeated counts, and steps know the lines they come from."""
-    text = "define hello\nS: 220\nend\n== C1 x\ndo hello\nrepeat 2\nC: {n} \\{n\\}\nend\nany order\nS1: 250\nS2: 5xx\nend\nreset 2"
+    text = (
+        "define hello\nS: 220\nend\n== C1 x\ndo hello\nrepeat 2\nC: {n} \\{n\\}\nend\n"
+        "any order\nS1: 250\nS2: 5xx\nend\nreset 2"
+    )
     [one] = read(text)
     assert [(type(step), step.line) for step in one.steps] == [
         (Expect, 2),
@@ -214,7 +217,7 @@ def test_what_is_written_reads_as_the_same(one: Dialogue) -> None:
 
 def test_what_was_said_becomes_a_script() -> None:
     """A dialogue made of octets, as a transcript has them, is written as a script that says the same."""
-    steps = [
+    steps: list[Step] = [
         Expect(Expectation.parse("220")),
         *sends(b"EHLO a\x00 \r\nBDAT 3\r\n\\{x"),
         Expect(Expectation.parse("250")),
