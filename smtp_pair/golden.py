@@ -51,8 +51,8 @@ def assert_mail_like(
 
     Of a :class:`~smtp_pair.mail.message.Mail` its ``content`` is compared, without the trace fields that the servers
     put on top; octets, and the file of a path, as they are. ``golden`` is the path of a file, or the text itself if it
-    has more than one line. With ``nothing_else_in`` (a server, or a network, which comes to rest first) no other mail may
-    be there; copies of this one at other servers are the same mail.
+    has more than one line. With ``nothing_else_in`` (a server, or a network, which comes to rest first) no other mail
+    may be there; copies of this one at other servers are the same mail.
 
     Raises:
         MailDiffers: the mail is another one, or there is no golden file; it shows the difference line by line.
