@@ -15,12 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness import dialogue
-from harness.dialogue import Dialogue, Subject
+from harness.dialogue import Dialogue, Outcome, Subject
 from harness.report_card import page, scenarios, text
 from harness.report_card.card import Card, Row
 from harness.wire_scripts.connection import Connection
 from harness.wire_scripts.expectation import Answer, Came
 from harness.wire_scripts.needs import NEEDS, offered
+from harness.wire_scripts.script import Expect
 from smtp_pair.config import destination, is_loopback
 from smtp_pair.mail.errors import ConfigError
 from smtp_pair.routes import NextHop
@@ -28,6 +29,8 @@ from smtp_pair.routes import NextHop
 PATIENCE, LIMIT = 5.0, 300.0
 LONGEST_DIALOGUE = 30.0
 """Seconds."""
+BREATH = 1.0
+"""Seconds that a server is left alone that gave no greeting, before it is asked once more."""
 GONE = 3
 """Dialogues in a row without a connection: then the server is no longer there."""
 CODES = """\
@@ -213,6 +216,10 @@ def _rows(
         else:
             seconds = min(LONGEST_DIALOGUE, deadline - begun)
             outcome = dialogue.play(one, subject, patience=patience, limit=seconds)
+            if _turned_away(outcome):
+                time.sleep(max(0.0, min(BREATH, deadline - time.monotonic())))
+                left = max(0.1, min(LONGEST_DIALOGUE, deadline - time.monotonic()))
+                outcome = dialogue.play(one, subject, patience=patience, limit=left)
             yield Row.of(outcome, time.monotonic() - begun)
     for scenario in scenarios.scenarios(subject, has, patience=patience) if mails else ():
         begun = time.monotonic()
@@ -221,6 +228,12 @@ def _rows(
         else:
             right, expected, got = scenario.play(subject.sender)
             yield Row("", scenario.name, "pass" if right else "fail", expected, got, seconds=time.monotonic() - begun)
+
+
+def _turned_away(outcome: Outcome) -> bool:
+    """Whether there was no greeting: it may have had too many connections for the moment."""
+    first = next((step.line for step in outcome.dialogue.steps if isinstance(step, Expect)), 0)
+    return not outcome.passed and outcome.line == first and outcome.expected != "a connection"
 
 
 def _introduced(subject: Subject, patience: float, deadline: float) -> tuple[Came | None, Came | None]:

@@ -83,7 +83,7 @@ class Card:
     @property
     def failed(self) -> bool:
         """Whether a rule was not kept, or nothing could be said of any."""
-        return bool(self.counts["fail"]) or not self.counts["pass"]
+        return bool(self.counts["fail"]) or not (self.counts["pass"] or self.counts["differs"])
 
     @property
     def rules(self) -> dict[str, list[Row]]:
