@@ -13,6 +13,7 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+from harness.wire_scripts.heard import dialogue_of
 from harness.wire_scripts.needs import NEEDS, missing
 from harness.wire_scripts.player import play
 from harness.wire_scripts.reader import read
@@ -27,6 +28,7 @@ __all__ = [
     "Outcome",
     "ScriptError",
     "Subject",
+    "dialogue_of",
     "load",
     "missing",
     "play",

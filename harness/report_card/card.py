@@ -19,6 +19,9 @@ VERDICTS: Mapping[Verdict, str] = {
     "not played": "the server has not what it takes, or time was up",
 }
 
+ORDER: tuple[Verdict, ...] = ("fail", "differs", "pass", "not played")
+"""What is to be seen first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -101,8 +104,7 @@ class Card:
 def worst(rows: Iterable[Row]) -> Verdict:
     """What stands for all of them: one failure is a failure."""
     found = {row.verdict for row in rows}
-    order: tuple[Verdict, ...] = ("fail", "differs", "pass", "not played")
-    return next(verdict for verdict in order if verdict in found)
+    return next(verdict for verdict in ORDER if verdict in found)
 
 
 def says(rule: str) -> str:

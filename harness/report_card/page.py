@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from html import escape
 
-from harness.report_card.card import VERDICTS, Card, Row, says, worst
+from harness.report_card.card import ORDER, VERDICTS, Card, Row, says, worst
 
 _STYLE = """\
 :root { color-scheme: light dark; --ink: #1c1c1e; --paper: #fff; --line: #d8d8dc; --soft: #f4f4f6; --dim: #63636a;
@@ -27,7 +27,7 @@ dd { margin: 0; min-width: 0 }
 .verdict { font-weight: 600; white-space: nowrap } .pass { color: var(--pass) } .differs { color: var(--differs) }
 .fail { color: var(--fail) } .not-played { color: var(--not) }
 .row.pass, .row.not-played { border-color: var(--line) } .row.differs { border-color: var(--differs) }
-.row.fail { border-color: var(--fail) } .row p, .row dd { color: var(--ink) }
+.row.fail { border-color: var(--fail) } main .row { color: var(--ink) } .where { white-space: nowrap }
 @media (max-width: 30rem) { body { padding: .75rem } .row { margin-left: 0 } dl { grid-template-columns: 1fr }
   dt { margin-top: .25rem } }
 """
@@ -43,8 +43,8 @@ def _parts(card: Card) -> Iterator[str]:
     yield f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{server}: report card</title>\n'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
     yield f"<style>\n{_STYLE}</style></head>\n<body><header><h1>{server}</h1>\n"
-    name = f", which calls itself <strong>{escape(card.hostname)}</strong>" if card.hostname else ""
-    yield f"<p>Mail for <strong>{escape(card.domain)}</strong>{name}.</p>\n"
+    name = f" It calls itself <strong>{escape(card.hostname)}</strong>." if card.hostname else ""
+    yield f"<p>Has mail for <strong>{escape(card.domain)}</strong>.{name}</p>\n"
     if card.offers:
         yield f"<p>Offers <code>{escape(', '.join(card.offers))}</code></p>\n"
     yield f'<p class="dim">{escape(card.at)}, {card.seconds:.1f} s</p>\n'
@@ -70,7 +70,7 @@ def _rule(rule: str, rows: list[Row]) -> Iterator[str]:
     yield f"<section><details{shown}><summary><h2>{escape(rule) or 'Mail'}</h2> "
     yield f'<span class="verdict {_class(verdict)}">{verdict}</span> {escape(says(rule))}'
     yield f' <span class="dim">{_tally(rows)}</span></summary>\n'
-    for row in rows:
+    for row in sorted(rows, key=lambda row: ORDER.index(row.verdict)):
         yield from _row(row)
     yield "</details></section>\n"
 
@@ -82,8 +82,10 @@ def _tally(rows: Iterable[Row]) -> str:
 
 def _row(row: Row) -> Iterator[str]:
     yield f'<div class="row {_class(row.verdict)}"><p><span class="verdict {_class(row.verdict)}">{row.verdict}</span> '
-    yield f'{escape(row.name)} <span class="dim">{escape(row.where)}</span></p>\n'
-    facts = {"step": row.step, "expected": row.expected, "got": row.got, "why": row.why}
+    yield f'{escape(row.name)} <span class="dim where">{escape(row.where)}</span></p>\n'
+    # the step is what was expected, but for an answer that would have done, or of an act of the client
+    step = "" if row.step.endswith(row.expected) else row.step
+    facts = {"step": step, "expected": row.expected, "got": row.got, "why": row.why}
     told = "".join(f"<dt>{name}</dt><dd><code>{escape(text)}</code></dd>" for name, text in facts.items() if text)
     if told:
         yield f"<dl>{told}</dl>\n"

@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 
 from harness import dialogue
 from harness.dialogue import Dialogue, ScriptError, load, missing, write
+from harness.wire import Wire
 from harness.wire_scripts.expectation import Answer, Closed, Expectation, Improper, Nothing
+from harness.wire_scripts.heard import Piece
 from harness.wire_scripts.placeholders import fill, spelled
 from harness.wire_scripts.reader import read
 from harness.wire_scripts.script import Act, AnyOrder, Expect, Send, Step
 from harness.wire_scripts.subject import Subject
 from harness.wire_scripts.writer import sends
+from smtp_pair import Pair
 
 VALUES = Subject("127.0.0.1", 25, "a.test", name="luke", password="secret").values
 
@@ -229,6 +232,38 @@ def test_what_was_said_becomes_a_script() -> None:
     [again] = read(text)
     said = [step for step in again.steps if isinstance(step, Send)]
     assert b"".join(fill(step.text, {}, {}) + b"\r\n" * step.crlf for step in said) == b"EHLO a\x00 \r\nBDAT 3\r\n\\{x"
+
+
+def test_a_conversation_is_played_again(mail_pair: Pair, tmp_path: Path) -> None:
+    """What was said in a session, with a chunk and a mail of dots, becomes a file; played, it gets the same answers,
+    and the same mails come of it."""
+    lines = [
+        b"EHLO client.example\r\n",
+        b"MAIL FROM:<luke@example.org>\r\n",
+        b"RCPT TO:<obiwan@jaku.com>\r\n",
+        b"RCPT TO:<paimon@nowhere.invalid>\r\n",
+        b"DATA\r\n",
+        b"Subject: {dots}\r\n\r\n..a \r\n.\r\n",
+        b"MAIL FROM:<luke@example.org>\r\nRCPT TO:<obiwan@jaku.com>\r\nBDAT 3 LAST\r\n\x00\xff\n",
+        b"QUIT\r\n",
+    ]
+    client = Wire(mail_pair.jaku.host, mail_pair.jaku.port)
+    client.reply()
+    said: list[Piece] = [("S", b"".join(client.raw))]
+    for line in lines:
+        client.say(line)
+        said.append(("C", line))
+        for _ in range(3 if b"BDAT" in line else 1):
+            client.reply()
+            said.append(("S", b"".join(client.raw)))
+    client.close()
+    file = tmp_path / "session.smtp"
+    file.write_text(write([dialogue.dialogue_of(said, "C57", "a session", needs=["CHUNKING"])]), "utf-8")
+    [again] = load(file)
+    outcome = dialogue.run(again, mail_pair.jaku.host, mail_pair.jaku.port, "jaku.com")
+    assert outcome.passed and not outcome.differs, outcome
+    contents = [mail.content for mail in mail_pair.jaku.messages]
+    assert contents == [b"Subject: {dots}\r\n\r\n.a \r\n", b"\x00\xff\r\n"] * 2
 
 
 def test_needs() -> None:
