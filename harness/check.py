@@ -18,10 +18,10 @@ from harness import dialogue
 from harness.dialogue import Dialogue, Outcome, Subject
 from harness.report_card import page, scenarios, text
 from harness.report_card.card import Card, Row
-from harness.wire_scripts.connection import Connection
-from harness.wire_scripts.expectation import Answer, Came
+from harness.wire_scripts.connection import connect
+from harness.wire_scripts.expectation import Answer, Came, Improper
 from harness.wire_scripts.needs import NEEDS, offered
-from harness.wire_scripts.script import Expect
+from harness.wire_scripts.script import Act, Expect
 from smtp_pair.config import destination, is_loopback
 from smtp_pair.mail.errors import ConfigError
 from smtp_pair.routes import NextHop
@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--auth", metavar="NAME:PASSWORD", default="", help="for AUTH, where it is offered in the clear"
     )
+    parser.add_argument("--tls", choices=["starttls", "implicit"], default="", help="say everything in TLS")
     parser.add_argument("--has", metavar="WHAT", action="append", default=[], choices=sorted(NEEDS), help=_has_help())
     parser.add_argument("--rule", metavar="C44", action="append", default=[], help="this rule alone; may be repeated")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the card as JSON too")
@@ -148,6 +149,7 @@ def _subject(options: argparse.Namespace) -> tuple[Subject, set[str]]:
         nomail=options.null_mx,
         name=user,
         password=password,
+        tls=options.tls,
     )
     return subject, {need for need, value in told.items() if value} | set(options.has)
 
@@ -188,6 +190,8 @@ def check(
     offers = tuple(_shown(line) for line in hello.texts[1:])
     keywords = {line.split(" ")[0].upper(): line.partition(" ")[2] for line in hello.texts[1:] if line}
     has = (has | offered(keywords)) - ({"auth"} if "AUTH" not in keywords else set())
+    if subject.tls:
+        has -= {"tls", "no tls"}  # what those are about has been done already
     rows: list[Row] = []
     problem = ""
     for row in _rows(subject, has, dialogues, patience, start + limit, mails):
@@ -211,6 +215,8 @@ def _rows(
         begun = time.monotonic()
         if missing := dialogue.missing(one.needs, has):
             yield Row.left_out(one, f"needs {', '.join(missing)}")
+        elif subject.tls and any(isinstance(step, Act) and step.what == "half-close" for step in one.steps):
+            yield Row.left_out(one, "needs a half-close, which there is none of in TLS")
         elif begun >= deadline:
             yield Row.left_out(one, _TIME_IS_UP)
         else:
@@ -239,9 +245,9 @@ def _turned_away(outcome: Outcome) -> bool:
 def _introduced(subject: Subject, patience: float, deadline: float) -> tuple[Came | None, Came | None]:
     """What it says first, and to EHLO."""
     try:
-        connection = Connection(subject.host, subject.port, patience, deadline)
-    except OSError:
-        return None, None
+        connection = connect(subject.host, subject.port, patience, deadline, tls=subject.tls)
+    except OSError as error:
+        return Improper(str(error).encode(), "no connection"), None
     try:
         greeting = connection.answer()[0]
         if _is_no_greeting(greeting):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from harness.dialogue import Subject
+from harness.wire_scripts.connection import trusting_context
 from smtp_pair.clients import samples, scripted
 from smtp_pair.clients.message import Attachment, ClientError, Draft, render
 
@@ -46,10 +47,11 @@ def scenarios(subject: Subject, has: Iterable[str], *, patience: float) -> list[
         destinations["forward"] = {subject.route: TAKEN}
     destinations["one of each"] = {name: meaning for one in destinations.values() for name, meaning in one.items()}
     behaviours: dict[str, Callable[[Draft], Answers]] = {
-        "scripted client": partial(_by_scripted_client, subject, patience),
         "smtplib": partial(_by_smtplib, subject, patience, 1),
         "smtplib, three mails on one connection": partial(_by_smtplib, subject, patience, 3),
     }
+    if not subject.tls:  # of which the scripted client knows nothing
+        behaviours["scripted client"] = partial(_by_scripted_client, subject, patience)
     return [
         Scenario(f"{behaviour}, {destination}", meanings, send)
         for behaviour, send in behaviours.items()
@@ -65,10 +67,24 @@ def _by_scripted_client(subject: Subject, patience: float, draft: Draft) -> Answ
 
 def _by_smtplib(subject: Subject, patience: float, mails: int, draft: Draft) -> Answers:
     told: dict[str, str] = {}
-    with smtplib.SMTP(subject.host, subject.port, local_hostname=subject.client, timeout=patience) as client:
+    with _client(subject, patience) as client:
         for _ in range(mails):
             told |= _sent(client, draft.envelope_sender, draft.envelope_recipients, render(draft))
     return told
+
+
+def _client(subject: Subject, patience: float) -> smtplib.SMTP:
+    server, name = (subject.host, subject.port), subject.client
+    if subject.tls == "implicit":
+        return smtplib.SMTP_SSL(*server, local_hostname=name, timeout=patience, context=trusting_context())
+    client = smtplib.SMTP(*server, local_hostname=name, timeout=patience)
+    if subject.tls:
+        try:
+            client.starttls(context=trusting_context())
+        except (OSError, smtplib.SMTPException):
+            client.close()
+            raise
+    return client
 
 
 def _sent(client: smtplib.SMTP, sender: str, recipients: Sequence[str], content: bytes) -> Answers:

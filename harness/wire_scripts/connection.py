@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 
 from harness.wire_scripts.expectation import Answer, Came, Closed, Improper, Nothing
+from harness.wire_scripts.subject import Tls
 
 LINE_LIMIT = 512
 """Octets of a line of a reply, CRLF included (RFC 5321 4.5.3.1.5)."""
@@ -20,6 +21,35 @@ LONGEST_REPLY = 1 << 16
 MOST_HEARD = 4 << 20
 """Octets that a server may say without being asked to; whoever says more is stopped listening to."""
 _LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])([^\r\n]*))?\r\n", re.DOTALL)
+
+
+def trusting_context() -> ssl.SSLContext:
+    """For whoever the server is: what is looked at is what it says."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def connect(
+    host: str, port: int, patience: float, deadline: float, *, tls: Tls = "", context: ssl.SSLContext | None = None
+) -> Connection:
+    """A connection whose next reply is the greeting; in TLS if so told. Raises OSError where there is none.
+
+    RFC 3207 4.2: at the upgrade both sides forget what was said, so what follows is a session from its beginning. Its
+    greeting is the one that was heard in the clear."""
+    connection = Connection(host, port, patience, deadline)
+    if not tls:
+        return connection
+    try:
+        greeting = connection.greeted_and_asked_for_tls() if tls == "starttls" else b""
+        if wrong := connection.start_tls(context or trusting_context()):
+            raise OSError(wrong)
+    except OSError:
+        connection.close()
+        raise
+    connection.heard += greeting
+    return connection
 
 
 @dataclass(slots=True)
@@ -80,6 +110,16 @@ class Connection:
             return f"no TLS: {error}"
         self._socket.setblocking(False)
         return ""
+
+    def greeted_and_asked_for_tls(self) -> bytes:
+        """The octets of the greeting; STARTTLS was answered with 220. Raises OSError where it was not."""
+        greeting = self.answer()[1]
+        for line, code in ((b"EHLO client.example\r\n", 250), (b"STARTTLS\r\n", 220)):
+            self.send(line)
+            came, _ = self.answer()
+            if not (isinstance(came, Answer) and came.code == code):
+                raise OSError(f"no TLS: {came} to {line.split()[0].decode()}")
+        return greeting
 
     def half_close(self) -> None:
         """Say that nothing more will come."""

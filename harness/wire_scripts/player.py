@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.wire_scripts import placeholders
-from harness.wire_scripts.connection import Connection
+from harness.wire_scripts.connection import Connection, connect, trusting_context
 from harness.wire_scripts.expectation import Alternative, Answer, Came, Expectation
 from harness.wire_scripts.script import Act, AnyOrder, Dialogue, Expect, ExpectOctets, Outcome, Send, Step
 from harness.wire_scripts.subject import Subject
@@ -31,20 +31,13 @@ def play(
     dialogue: Dialogue, subject: Subject, *, patience: float, limit: float, context: ssl.SSLContext | None = None
 ) -> Outcome:
     """What becomes of a dialogue. ``patience``: seconds that one answer may take; ``limit``: seconds for all of it."""
-    player = _Player(dialogue, subject, patience, time.monotonic() + limit, context or _trusting())
+    player = _Player(dialogue, subject, patience, time.monotonic() + limit, context or trusting_context())
     try:
         return player.play()
     except _Decided as decided:
         return decided.outcome
     finally:
         player.close()
-
-
-def _trusting() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 class _Player:
@@ -88,9 +81,11 @@ class _Player:
 
     def _connection(self, session: str, step: Step) -> Connection:
         if session not in self._sessions:
-            host, port = self._subject.host, self._subject.port
+            one = self._subject
             try:
-                self._sessions[session] = Connection(host, port, self._patience, self._deadline)
+                self._sessions[session] = connect(
+                    one.host, one.port, self._patience, self._deadline, tls=one.tls, context=self._context
+                )
             except OSError as error:
                 raise self._failed(step, "a connection", f"none: {error}") from None
         return self._sessions[session]

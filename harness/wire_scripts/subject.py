@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+Tls = Literal["", "starttls", "implicit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class Subject:
     """"": what it says in its greeting."""
     name: str = ""
     password: str = field(default="", repr=False)
+    tls: Tls = ""
+    """Whether all is said in TLS, and how that begins. A dialogue sees a session that begins with its greeting."""
     enhanced: bool = False
     """Whether its replies have enhanced codes before EHLO has said so."""
 

@@ -17,7 +17,9 @@ from harness import check, dialogue
 from harness.careless import CarelessServer, Wrong
 from harness.dialogue import Subject
 from harness.report_card.card import Card, Row
-from smtp_pair import Pair
+from smtp_pair import Domain, Pair
+from smtp_pair.config import Tls
+from smtp_pair.pytest_plugin import MailNetwork
 
 
 def run(server: object, *words: object) -> int:
@@ -120,6 +122,21 @@ def test_what_differs_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert "C1    differs  0/2" in text
     assert "               got       220 <nobody>" in text
+
+
+@pytest.mark.parametrize("tls", ["starttls", "implicit"])
+def test_a_server_that_wants_tls(mail_network: MailNetwork, tls: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Everything is said in TLS, the mails as well, and AUTH is tried there; what is about STARTTLS itself is not."""
+    kind: Tls = "required" if tls == "starttls" else "implicit"
+    server = mail_network(Domain("jaku.com", tls=kind, auth={"luke": "secret"}))["jaku.com"]
+    address = f"{server.host}:{server.port}"
+    assert run(address, "--tls", tls, "--auth", "luke:secret", "--patience", "3") == 0
+    text = capsys.readouterr().out
+    assert "\nC69   pass " in text
+    assert "0 differ, 0 failed" in text
+    assert "\nC68" not in text
+    assert server.wait_for(to="postmaster@jaku.com", subject="Three files").attachments
+    assert run(address, "--rule", "C1", "--patience", "0.3", "--tls", "implicit" if tls == "starttls" else "starttls")
 
 
 # -- odd ones --------------------------------------------------------------------------------------------------------
