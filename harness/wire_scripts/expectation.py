@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MEANINGS = {
     "accepted": "2",
@@ -153,17 +153,22 @@ class Expectation:
         right, bracket, rest = text.partition(" (or ")
         if bracket and not rest.endswith(")"):
             raise ValueError("the bracket of '(or' is not closed")
-        return cls(text, _alternatives(right), _alternatives(rest[:-1]) if bracket else ())
+        best, others = _alternatives(right), _alternatives(rest[:-1]) if bracket else ()
+        if len(best) + len(others) > 1:
+            # Where a server may close instead of an answer, what follows has nobody to answer it.
+            best, others = (tuple(_ending(one) for one in these) for these in (best, others))
+        return cls(text, best, others)
 
 
 def _alternatives(text: str) -> tuple[Alternative, ...]:
     found = tuple(_alternative(part.strip()) for part in _SPLIT.findall(text))
     if not found or len(found) > 1 + text.count("|"):
         raise ValueError(f"{text!r} is no answer that can be expected")
-    if len(found) == 1:
-        return found
-    # Where a server may close instead of an answer, what follows has nobody to answer it.
-    return tuple(Alternative(one.text, one.status, done=True) if one.status == "closed" else one for one in found)
+    return found
+
+
+def _ending(one: Alternative) -> Alternative:
+    return replace(one, done=True) if one.status == "closed" else one
 
 
 def _alternative(text: str) -> Alternative:

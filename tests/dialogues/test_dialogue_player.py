@@ -82,6 +82,7 @@ def test_an_answer_may_end_the_dialogue() -> None:
     """What is behind it is not played."""
     assert play("S: 220, done\nS: 599").passed
     assert play("S: 220\nC: QUIT\nS: 221\nS: 250 | closed\nS: 599").passed
+    assert play("S: 220\nC: QUIT\nS: 221\nS: 250 (or closed)\nS: 599").differs
     assert not play("S: 220 | 421, done\nS: 599").passed
 
 
