@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""The two commands of a checkout, with Python 3.11 or later and nothing else.
+"""The commands of a checkout, with Python 3.11 or later and nothing else.
 
     python3 run.py demo    the pair of servers at work, and whether all went well
     python3 run.py test    the test suite; further arguments go to pytest: python3 run.py test -k forward
+    python3 run.py check   a report card of any mail server on this machine: python3 run.py check HOST:PORT --domain D
 
 Any other command goes to the command line of smtp-pair: python3 run.py up. The first run makes .venv beside this file.
 """
@@ -21,7 +22,10 @@ import subprocess
 HERE = os.path.dirname(os.path.abspath(__file__))
 VENV = os.path.join(HERE, ".venv")
 STAMP = os.path.join(VENV, "made-by-run.py")  # empty until the environment is whole, then says what it holds
-USAGE = "usage: python3 run.py demo | test [ARGUMENTS OF PYTEST] | COMMAND OF SMTP-PAIR [ARGUMENTS]"
+USAGE = (
+    "usage: python3 run.py demo | test [ARGUMENTS OF PYTEST] | check HOST:PORT --domain DOMAIN [OPTIONS]"
+    " | COMMAND OF SMTP-PAIR [ARGUMENTS]"
+)
 
 
 def program(name):
@@ -34,6 +38,8 @@ def plan(words):
     """Which of "run" and "dev" .venv must hold for a command, and what to start."""
     if words[0] == "test":
         return "dev", [program("tox"), "run", "-c", os.path.join(HERE, "tox.ini"), "-e", "py", "--"] + words[1:]
+    if words[0] == "check":  # of harness/, which is in the checkout and not in the wheel
+        return "run", [program("python"), "-m", "harness.check"] + words[1:]
     return "run", [program("smtp-pair")] + words
 
 

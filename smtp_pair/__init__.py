@@ -45,6 +45,7 @@ __all__ = [
     "Envelope",
     "Limits",
     "Mail",
+    "MailDiffers",
     "MailNotFound",
     "Network",
     "NotConserved",
@@ -56,10 +57,12 @@ __all__ = [
     "SmtpPairError",
     "StartError",
     "UnexpectedMail",
+    "assert_mail_like",
 ]
 
 if TYPE_CHECKING:
     from smtp_pair.config import Config, Domain, Limits, Retry
+    from smtp_pair.golden import MailDiffers, assert_mail_like
     from smtp_pair.mail.address import Address
     from smtp_pair.mail.envelope import Envelope
     from smtp_pair.mail.errors import (
@@ -87,6 +90,7 @@ _HOMES = {
     "Envelope": "mail.envelope",
     "Limits": "config",
     "Mail": "mail.message",
+    "MailDiffers": "golden",
     "MailNotFound": "mail.errors",
     "Network": "network",
     "NotConserved": "mail.errors",
@@ -98,6 +102,7 @@ _HOMES = {
     "SmtpPairError": "mail.errors",
     "StartError": "mail.errors",
     "UnexpectedMail": "mail.errors",
+    "assert_mail_like": "golden",
 }
 
 

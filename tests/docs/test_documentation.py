@@ -87,13 +87,12 @@ def check_command(words: list[str]) -> None:
     name, *rest = words
     if name in ("python3", "python") and rest[0] == "run.py":
         assert (ROOT / "run.py").is_file()
-        if rest[1] != "test":
+        if rest[1] == "check":
+            check_options([sys.executable, "-m", "harness.check"], rest[2:])
+        elif rest[1] != "test":
             check_command(["smtp-pair", *rest[1:]])
     elif name == "smtp-pair":
-        command = [sys.executable, "-m", "smtp_pair", *rest[:1], "--help"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        assert [option for option in rest if option.startswith("--") and option not in done.stdout] == []
+        check_options([sys.executable, "-m", "smtp_pair", *rest[:1]], rest)
     elif name == "pip":
         project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
         wanted = re.fullmatch(r"([\w-]+)(?:\[([\w,]+)\])?", rest[-1])
@@ -101,6 +100,12 @@ def check_command(words: list[str]) -> None:
         assert set((wanted[2] or "all").split(",")) <= project["optional-dependencies"].keys()
     else:
         assert shutil.which(name) or (ROOT / name).exists(), f"no {name} here"
+
+
+def check_options(command: list[str], words: list[str]) -> None:
+    done = subprocess.run([*command, "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [option for option in words if option.startswith("--") and option not in done.stdout] == []
 
 
 def test_no_block_is_forgotten() -> None:

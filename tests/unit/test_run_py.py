@@ -87,6 +87,13 @@ def test_other_commands_go_to_smtp_pair_with_the_runtime_alone(words: list[str])
     assert run.plan(words) == ("run", [run.program("smtp-pair"), *words])
 
 
+def test_check_is_of_the_checkout_and_needs_the_runtime_alone() -> None:
+    """harness/ is not in the wheel: run.py starts it as a module, which the editable install lets be found anywhere."""
+    words = ["127.0.0.1:25", "--domain", "jaku.com"]
+    assert run.plan(["check", *words]) == ("run", [run.program("python"), "-m", "harness.check", *words])
+    assert "check HOST:PORT" in run.USAGE
+
+
 @pytest.mark.parametrize(("words", "code"), [([], 2), (["-k", "forward"], 2), (["--help"], 0)])
 def test_without_a_command_the_usage_is_one_line(
     words: list[str], code: int, steps: list[list[str]], capsys: pytest.CaptureFixture[str]
