@@ -351,6 +351,7 @@ class _Running:
             announce=self._announce,
             random=server._random,
         )
+        policy = _policy(config, routes, aliases, quota, server._clock)
         self._acceptance = Acceptance(
             config.hostname,
             directory,
@@ -361,6 +362,7 @@ class _Running:
             spool=self.spool,
             journal=journal,
             inbox=server._inbox,
+            exists=policy.exists,
             clock=server._clock,
             ids=server._ids,
             durable=server._durable,
@@ -369,7 +371,7 @@ class _Running:
         tls = server_context(config.hostname, config.name) if config.tls != "off" else None
         self._house = House(
             _rules(config),
-            _policy(config, routes, aliases, quota, server._clock),
+            policy,
             self._acceptance.accept,
             self._refused,
             tls,
