@@ -112,6 +112,7 @@ class Acceptance:
         spool: Spool,
         journal: Journal,
         inbox: Inbox,
+        exists: Callable[[Address], bool],
         clock: Clock,
         ids: Ids,
         durable: bool,
@@ -128,6 +129,7 @@ class Acceptance:
         self._spool = spool
         self._journal = journal
         self._inbox = inbox
+        self._exists = exists
         self._clock = clock
         self._ids = ids
         self._durable = durable
@@ -207,16 +209,21 @@ class Acceptance:
         content = await read()
         head = trace.return_path(entry.sender)
         octets = len(head) + len(content)
-        with_room = [row for row in rows if self._has_room(row.recipient.address, octets)]
+        # A notification goes to whoever the client said that it was: nobody has looked whether there is such a one.
+        known = [row for row in rows if self._exists(row.recipient.address)]
+        with_room = [row for row in known if self._has_room(row.recipient.address, octets)]
         if with_room:
             try:
                 await self._deliver(entry, with_room, head, content)
             except OSError as error:
                 log.exception("%s could not deliver %s", self._hostname, entry.id)
                 return [_refusal(error).reply] * len(rows)
-        return [
-            reply.stored(entry.id) if row in with_room else reply.mailbox_full(row.recipient.address) for row in rows
-        ]
+        def answer(row: Row) -> Reply:
+            if row in with_room:
+                return reply.stored(entry.id)
+            return (reply.mailbox_full if row in known else reply.no_such_user)(row.recipient.address)
+
+        return list(map(answer, rows))
 
     async def _deliver(self, entry: Entry, rows: Sequence[Row], head: bytes, content: bytes) -> None:
         addresses = tuple(row.recipient.address for row in rows)

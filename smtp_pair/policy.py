@@ -56,10 +56,14 @@ class Policy:
             return reply.no_route(address) if self._refuses_unreachable else None
         return None if self._relays_for_all or visit.user else reply.RELAY_DENIED
 
+    def exists(self, address: Address) -> bool:
+        """Whether an address of this server's own has a mailbox."""
+        return self._users is None or address.mailbox in self._users
+
     def _local_refusal(self, address: Address, visit: Visit) -> Reply | None:
         if address in self._aliases:
             return None
-        if self._users is not None and address.mailbox not in self._users:
+        if not self.exists(address):
             return reply.no_such_user(address)
         if self._has_room is not None and not self._has_room(address.mailbox, max(1, visit.size)):
             return reply.mailbox_full(address)

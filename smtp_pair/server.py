@@ -423,6 +423,7 @@ class _Running:
             random=server._random,
             dropped=self._dropped,
         )
+        policy = admission.policy(config, routes, aliases, quota, server._clock)
         self._acceptance = Acceptance(
             config.hostname,
             directory,
@@ -433,6 +434,7 @@ class _Running:
             spool=self.spool,
             journal=journal,
             inbox=server._inbox,
+            exists=policy.exists,
             clock=server._clock,
             ids=server._ids,
             durable=server._durable,
@@ -443,7 +445,7 @@ class _Running:
         tls = context_for(config.certificate, config.hostname, config.name) if config.tls != "off" else None
         self._house = House(
             admission.rules(config),
-            admission.policy(config, routes, aliases, quota, server._clock),
+            policy,
             self._acceptance.accept,
             self._refused,
             tls,
