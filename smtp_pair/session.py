@@ -30,7 +30,7 @@ _PIECE = 1 << 16
 _LINGER = 1.0  # seconds
 _SEND_BUFFER = 1 << 16
 """Octets that the system keeps for a client that does not read; left to itself it keeps megabytes."""
-_AT_ONCE = frozenset({b"MAIL", b"RCPT", b"NOOP", b"RSET"})
+_AT_ONCE = frozenset({b"EHLO", b"HELO", b"MAIL", b"RCPT", b"NOOP", b"RSET"})
 """Commands that nothing but a command follows."""
 _GROUP = 100
 """Replies that wait for each other at most. A flood of pipelined commands fills no memory with the replies to them, and
