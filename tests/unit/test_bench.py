@@ -105,12 +105,13 @@ def test_competitors_take_turns_and_the_first_round_does_not_count(tmp_path: Pat
 def test_the_page_keeps_what_was_written_by_hand(tmp_path: Path) -> None:
     page = tmp_path / "performance.md"
     result = Result(case(), {OURS: [1.0]})
-    report.write([result], MACHINE, page, lambda: {"performance-x.svg": "<svg/>"})
+    report.write([result], MACHINE, page, lambda: {"performance-x.svg": "<svg>\n</svg>\n"})
     page.write_text(page.read_text("utf-8") + "by hand\n", "utf-8")
     report.write([result], MACHINE, page)
     assert page.read_text("utf-8").endswith(f"{report.BY_HAND}\nby hand\n")
     assert page.read_text("utf-8").count("what it is") == 1
-    assert (tmp_path / "performance-x.svg").read_text() == "<svg/>"
+    notes = [text.text for text in ElementTree.parse(tmp_path / "performance-x.svg").iter("text")]
+    assert notes == ["Measured 2026-11-25 on 2 cores (x, y), load 0.1 before", "Python 3.11, aiosmtpd 1.4.6; commit z"]
 
 
 @pytest.mark.parametrize("series", [{}, {"a": [(1024, 5.0), (1 << 20, 80.0)], "<b>": [(1024, 300.0)]}, {"a": [(1, 1)]}])
