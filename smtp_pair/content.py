@@ -133,19 +133,40 @@ class LineEnds:
     The standard library reads files so: one pass over the octets instead of three, at five times the speed.
     """
 
-    __slots__ = ("_decoder",)
+    __slots__ = ("_decoder", "_within")
 
     def __init__(self) -> None:
         self._decoder = IncrementalNewlineDecoder(None, translate=False)
+        self._within = False  # between a CR and what follows it
 
     def feed(self, octets: bytes) -> None:
         """Take a piece."""
-        self._decoder.decode(octets.decode("latin-1"))
+        ends_within = octets.endswith(b"\r")
+        if self._within or ends_within or len(octets) < _SMALL or not _even(octets):
+            self._decoder.decode(octets.decode("latin-1"))
+            self._within = ends_within
 
     def bare(self) -> bool:
         """Whether there was one; nothing follows the last piece."""
         self._decoder.decode("", final=True)
         return self._decoder.newlines not in (None, "\r\n")
+
+
+def _even(octets: bytes) -> bool:
+    """Whether all lines but the first are of one length, as in base64, and nothing but CRLF ends any of them: that can
+    be seen at five times the speed again. Where one line ends, all do; without those ends there is no CR and no LF."""
+    first = octets.find(b"\n")
+    stride = octets.find(b"\n", first + 1) - first
+    if first < 1 or stride < 2:
+        return False
+    rest = bytearray(octets)
+    lines = len(range(first, len(rest), stride))
+    feeds = slice(first, None, stride)
+    returns = slice(first - 1, first - 1 + lines * stride, stride)
+    if rest[feeds] != b"\n" * lines or rest[returns] != b"\r" * lines:
+        return False
+    rest[feeds] = rest[returns] = b" " * lines
+    return b"\n" not in rest and b"\r" not in rest
 
 
 def has_bare_line_ends(octets: bytes) -> bool:

@@ -34,7 +34,7 @@ _PIECE = 1 << 16
 _LINGER = 1.0  # seconds
 _SEND_BUFFER = 1 << 16
 """Octets that the system keeps for a client that does not read; left to itself it keeps megabytes."""
-_AT_ONCE = frozenset({b"MAIL", b"RCPT", b"NOOP", b"RSET"})
+_AT_ONCE = frozenset({b"EHLO", b"HELO", b"MAIL", b"RCPT", b"NOOP", b"RSET"})
 """Commands that nothing but a command follows."""
 _GROUP = 100
 """Replies that wait for each other at most. A flood of pipelined commands fills no memory with the replies to them, and
@@ -156,10 +156,13 @@ class Session(SMTP):
         waiting = self._waiting
         if waiting is None or waiting.done():
             super().data_received(octets)
-        elif not (self._idle and self._answered_at_once(octets)):
+        else:
+            if self._idle and self._answered_at_once(octets):
+                if self._talk is not None and self._talk.expects is Expects.COMMAND:
+                    return
+                octets = b""  # that was the last answer
+            self._reader._waiter = None  # type: ignore[attr-defined]  # more, or the end, may come in this very turn
             waiting.set_result(octets)
-        elif self._talk is not None and self._talk.expects is not Expects.COMMAND:
-            waiting.set_result(b"")  # that was the last answer
 
     def _answered_at_once(self, octets: bytes) -> bool:
         """Whether the octets were one command, and are answered already, from where they came in. To wake up the loop

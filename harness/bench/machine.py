@@ -24,6 +24,9 @@ def description(tools: Path) -> dict[str, Any]:
     if node is not None:
         versions["node"] = _said(node, "--version").lstrip("v")
     versions |= {name: _node_version(tools, name) for name in _NODE_PACKAGES}
+    postfix = shutil.which("postconf", path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin")
+    if postfix is not None:
+        versions["Postfix"] = _said(postfix, "-d", "-h", "mail_version")
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",

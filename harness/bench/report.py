@@ -47,7 +47,7 @@ def write(
     """Write the page, and beside it the plots; what is below the line for it stays. Raises OSError."""
     drawn = draw()
     for name, picture in drawn.items():
-        (page.parent / name).write_text(picture, "utf-8")
+        (page.parent / name).write_text(svg.noted(picture, _notes(machine)), "utf-8")
     shown = "".join(f"![{name.partition('-')[2].removesuffix('.svg')}]({name})\n\n" for name in drawn)
     kept = page.read_text("utf-8").partition(BY_HAND)[2] if page.is_file() else ""
     made = f"{_HEAD}\n{_machine(machine)}\n{table.markdown(results)}\n\n{shown}"
@@ -59,8 +59,15 @@ def _size(octets: float) -> str:
 
 
 def _machine(machine: dict[str, Any]) -> str:
+    where, what = _notes(machine)
+    return f"{where}; {what}.\n"
+
+
+def _notes(machine: dict[str, Any]) -> tuple[str, str]:
+    """On what was measured, and what."""
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     return (
         f"Measured {machine['date']} on {machine['cores']} cores ({machine['processor']}, {machine['system']}), load "
-        f"{machine['load']} before; Python {machine['python']}, {versions}; commit {machine['commit']}.\n"
+        f"{machine['load']} before",
+        f"Python {machine['python']}, {versions}; commit {machine['commit']}",
     )

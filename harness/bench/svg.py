@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from textwrap import wrap
 
 from harness.bench.table import number
 
 Points = Sequence[tuple[float, float]]
 
-WIDTH, HEIGHT = 760, 420
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 230, 40, 50
+WIDTH, HEIGHT = 760, 464
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 230, 40, 94
 _STROKES = ("#0b6e4f", "#c1440e", "#2f4b9b", "#8f2d8c", "#7a6a00", "#444444", "#2a9d8f")
 _DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 2", "1 2", "12 2")
 
@@ -45,6 +46,15 @@ def distributions(title: str, across: str, series: Mapping[str, Sequence[float]]
     marks = [_mark(x.at(value), HEIGHT - _BOTTOM, number(value), upright=True) for value in _decades(x)]
     marks += [_mark(_LEFT, y.at(part), f"{part:.0%}", upright=False) for part in (0.0, 0.25, 0.5, 0.75, 1.0)]
     return _frame(title, across, "part of the mails", [*marks, *_curves(points, x, y, steps=True)])
+
+
+def noted(picture: str, notes: Sequence[str]) -> str:
+    """The picture with lines of small print at its foot: where it was measured."""
+    small = [
+        f'<text x="12" y="{HEIGHT - 36 + place * 14}" style="font-size:9px">{escape(note)}</text>'
+        for place, note in enumerate(line for note in notes for line in wrap(note, 150))
+    ]
+    return "\n".join([picture.removesuffix("</svg>\n"), *small, "</svg>\n"])
 
 
 class _Axis:
@@ -139,7 +149,7 @@ def _frame(title: str, across: str, up: str, inside: Sequence[str]) -> str:
             f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
             f'<text x="{_LEFT}" y="22" style="font-weight:bold">{escape(title)}</text>',
             *inside,
-            f'<text x="{(_LEFT + WIDTH - _RIGHT) / 2}" y="{HEIGHT - 10}" text-anchor="middle">{escape(across)}</text>',
+            f'<text x="{(_LEFT + WIDTH - _RIGHT) / 2}" y="{HEIGHT - 56}" text-anchor="middle">{escape(across)}</text>',
             f'<text transform="translate(16 {middle}) rotate(-90)" text-anchor="middle">{escape(up)}</text>',
             "</svg>\n",
         ]

@@ -4,8 +4,10 @@ BDAT it is what it would have been by DATA."""
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
+from unittest import mock
 
 import pytest
 from hypothesis import example, given, settings
@@ -15,7 +17,8 @@ from harness.memory_transport import MemoryClient
 from harness.reference import mend, read_content
 from harness.sessions import cut
 from harness.stock import Taken, codes, our_house
-from smtp_pair.content import ChunkReader, ContentReader, stuff
+from smtp_pair import content
+from smtp_pair.content import ChunkReader, ContentReader, LineEnds, has_bare_line_ends, stuff
 from smtp_pair.session import Session
 
 MANY = settings(max_examples=20 * settings().max_examples)
@@ -152,3 +155,40 @@ def dotted(content: bytes) -> bytes:
     """With a dot before each line that begins with one, after a bare LF too, as a client's transfer adds them."""
     doubled = content.replace(b"\n.", b"\n..")
     return b"." + doubled if doubled.startswith(b".") else doubled
+
+
+BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+
+
+@MANY
+@given(
+    st.integers(0, 5),
+    st.integers(1, 9),
+    st.lists(st.tuples(st.integers(0, 60), st.sampled_from([b"\r", b"\n", b"\r\n", b"a", b""])), max_size=3),
+    paces,
+)
+@example(4, 3, [(5, b"\n")], [18])
+@example(4, 3, [(17, b"")], [17])
+@example(1, 9, [], [3])
+def test_a_bare_line_end_among_even_lines(
+    length: int, lines: int, amiss: list[tuple[int, bytes]], pace: list[int]
+) -> None:
+    """Lines of one length, as big mails have them, are looked at in a way of their own: with it, too, a CR or an LF
+    by itself is seen wherever it stands, and however the octets are cut (CVE-2023-51764)."""
+    octets = (b"b" * length + b"\r\n") * lines
+    for at, instead in amiss:
+        octets = octets[:at] + instead + octets[at + 1 :]
+    ends = LineEnds()
+    with mock.patch.object(content, "_SMALL", 0):
+        for piece in cut(octets, [size * (length + 2) if size % 2 else size for size in pace]):
+            ends.feed(piece)
+    assert ends.bare() == bool(BARE.search(octets))
+
+
+@given(st.integers(1, 100), st.integers(0, 1 << 16), st.sampled_from([b"\r", b"\n", b"."]))
+@example(76, 1, b"\n")
+def test_a_bare_line_end_in_a_big_piece(length: int, at: int, octet: bytes) -> None:
+    """The same at the size at which that way is taken."""
+    octets = ((b"b" * length + b"\r\n") * (1 << 16))[: 1 << 16]
+    octets = octets[:at] + octet + octets[at:]
+    assert has_bare_line_ends(octets) == bool(BARE.search(octets))
