@@ -19,6 +19,9 @@ from smtp_pair.acceptor import Acceptor
 
 T = TypeVar("T")
 
+_WAITERS = 16
+"""Threads that wait for the disk: syncs of several files at the same moment share one commit of the file system."""
+
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
@@ -66,7 +69,7 @@ def refuse_own_thread() -> None:
 def _run(fresh: asyncio.AbstractEventLoop, acceptor: Acceptor) -> None:
     asyncio.set_event_loop(fresh)
     # The loop's own pool would need a new thread to be shut down, and at exit Python 3.12 and later start none.
-    with ThreadPoolExecutor(thread_name_prefix="smtp-pair") as pool:
+    with ThreadPoolExecutor(_WAITERS, thread_name_prefix="smtp-pair") as pool:
         fresh.set_default_executor(pool)
         try:
             fresh.run_forever()

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -68,9 +69,60 @@ def make_folder(path: Path, *, durable: bool) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable; where the system can't (Windows), its own promise has to do."""
+    """Make the names in a folder durable; where the system can't (Windows), its own promise has to do.
+
+    A sync covers every name that was there when it began: threads that come while one is under way share the next.
+    """
+    with _syncing:
+        shared = _syncs.setdefault(str(path), _SharedSync())
+        shared.users += 1
+        shared.asked += 1
+        ticket = shared.asked
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        shared.cover(ticket, path)
+    finally:
+        with _syncing:
+            shared.users -= 1
+            if not shared.users:
+                del _syncs[str(path)]
+
+
+class _SharedSync:
+    """The syncs of one folder that are wanted at the same moment."""
+
+    def __init__(self) -> None:
+        self.users = 0
+        self.asked = 0
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def cover(self, ticket: int, path: Path) -> None:
+        with self._lock:
+            if self._done >= ticket:
+                return
+            asked = self.asked  # all of them had their names in the folder by now
+            _sync(path)
+            self._done = asked
+
+
+_syncs: dict[str, _SharedSync] = {}
+_syncing = threading.Lock()
+
+
+def _forget_syncs() -> None:
+    """In a forked child nobody syncs, and a lock that was held stays so for ever."""
+    global _syncing
+    _syncing = threading.Lock()
+    _syncs.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_syncs)
+
+
+def _sync(folder: Path) -> None:
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
     except PermissionError:
         return
     try:

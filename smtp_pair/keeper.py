@@ -177,7 +177,8 @@ class Keeper:
         if waits:
             entry.content = None
         elif entry.on_disk:
-            self._gone(entry)
+            entry.on_disk = False
+            await self._files.remove(entry.id)
 
     async def _write(self, entries: Sequence[Entry], change: Change) -> None:
         written: list[Entry] = []
@@ -188,11 +189,7 @@ class Keeper:
             await self._ledger.write(change)
         except BaseException:
             for entry in written:
-                self._files.remove(entry.id)
+                self._files.take_back(entry.id)
             raise
         for entry in entries:
             entry.on_disk = True
-
-    def _gone(self, entry: Entry) -> None:
-        self._files.remove(entry.id)
-        entry.on_disk = False

@@ -28,6 +28,10 @@ class MailFiles:
         self._durable = durable
         self._room = asyncio.Semaphore(_READERS)
         self._old: tuple[Path, ...] = ()
+        self._finished: list[Path] = []
+        self._next: asyncio.Task[None] | None = None
+        """Removes those that are finished by then; while one is under way, the next ones gather."""
+        self._removing = asyncio.Lock()
 
     async def write(self, entry: Entry) -> None:
         """Write a mail down. Raises OSError, and then nothing of it is left."""
@@ -38,12 +42,21 @@ class MailFiles:
         async with self._room:
             return await in_thread(self._path(mail_id).read_bytes)
 
-    def remove(self, mail_id: str) -> None:
-        """Remove a mail that is finished, or that was refused; one that can't be removed goes with the next start."""
-        try:
-            self._path(mail_id).unlink(missing_ok=True)
-        except OSError:
-            log.exception("%s could not be removed", self._path(mail_id))
+    async def remove(self, mail_id: str) -> None:
+        """Remove a mail that is finished; one that can't be removed goes with the next start."""
+        self._finished.append(self._path(mail_id))
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_task(self._remove_finished())
+        await asyncio.shield(self._next)
+
+    async def _remove_finished(self) -> None:
+        async with self._removing:
+            paths, self._finished, self._next = self._finished, [], None
+            await in_thread(_remove_each, paths)
+
+    def take_back(self, mail_id: str) -> None:
+        """Remove a mail that was refused after all, at once."""
+        _remove_each([self._path(mail_id)])
 
     async def look(self) -> None:
         """See what an earlier run left, before this one adds anything."""
@@ -93,6 +106,14 @@ class MailFiles:
         self._lost.mkdir(exist_ok=True)
         for path in paths:
             path.rename(self._lost / path.name)
+
+
+def _remove_each(paths: Collection[Path]) -> None:
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError:
+            log.exception("%s could not be removed", path)
 
 
 def _remove(paths: Collection[Path]) -> None:

@@ -91,10 +91,11 @@ def entries(database: sqlite3.Connection) -> tuple[list[Entry], frozenset[str]]:
     found: list[Entry] = []
     unread: list[str] = []
     # Each mail with its rows as they come: those of 100,000 are not to be in memory twice.
-    for (mail_id, *mail), joined in groupby(database.execute(_ALL), itemgetter(0, 1, 2, 3)):
+    of_one = itemgetter(0, 1, 2, 3)
+    for (mail_id, sender, options, accepted), joined in groupby(database.execute(_ALL), of_one):
         rows = [row[4:] for row in joined if row[4] is not None]
         try:
-            found.append(_entry(mail_id, *mail, rows))
+            found.append(_entry(mail_id, sender, options, accepted, rows))
         except (ValueError, TypeError, AttributeError):
             log.exception("the queue's mail %s can't be taken up", mail_id)
             unread.append(mail_id)

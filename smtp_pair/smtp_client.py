@@ -234,7 +234,7 @@ class SmtpClient:
         parameters = ""
         if "SIZE" in self.offers:
             parameters += f" SIZE={len(content)}"
-        if "8BITMIME" in self.offers and (not content.isascii() or envelope.options.get("BODY") == "8BITMIME"):
+        if "8BITMIME" in self.offers and (envelope.options.get("BODY") == "8BITMIME" or not content.isascii()):
             parameters += " BODY=8BITMIME"
         if "SMTPUTF8" in self.offers and envelope.smtputf8:
             parameters += " SMTPUTF8"

@@ -47,7 +47,8 @@ AT_ONCE = 50
 """Mails on one way that are being tried, or whose attempt is being written down, at the same time. The others stand in
 line, and are neither tasks nor in memory."""
 _TOGETHER = 500
-"""Mails whose end is written down together."""
+"""Mails whose state is written down together."""
+_OUR_FAULT = "spool: attempt of %s: a fault of ours, it is tried again"
 
 
 @dataclass(slots=True)
@@ -278,7 +279,8 @@ class Spool:
             if answers and not any(answer.reached for answer in answers):
                 await self._answer_all(line, route, answers[0])
         except Exception:
-            self._our_fault(entry, route)
+            log.exception(_OUR_FAULT, entry.id)
+            self._later(entry, route, self._clock.now() + self._retry.delay(1))
 
     def _rows(self, entry: Entry, route: Route) -> list[Row]:
         return [row for row in entry.waiting if self._route_of(row) == route]
@@ -295,11 +297,8 @@ class Spool:
             rows = self._rows(entry, route)
             await self._take(entry, route, rows, [answer] * len(rows))
         except Exception:
-            self._our_fault(entry, route)
-
-    def _our_fault(self, entry: Entry, route: Route) -> None:
-        log.exception("spool: attempt of %s: a fault of ours, it is tried again", entry.id)
-        self._later(entry, route, self._clock.now() + self._retry.delay(1))
+            log.exception(_OUR_FAULT, entry.id)
+            self._later(entry, route, self._clock.now() + self._retry.delay(1))
 
     async def _take(self, entry: Entry, route: Route, rows: Sequence[Row], answers: Sequence[Answer]) -> None:
         outcomes = [self._decide(entry, row, route, answer) for row, answer in zip(rows, answers, strict=True)]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -250,3 +252,47 @@ def test_a_folder_belongs_to_one_at_a_time(tmp_path: Path) -> None:
     (tmp_path / "a" / "b" / "mail").touch()
     give_up()
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["mail"]
+
+
+def test_threads_share_the_syncs_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that come while a folder is being synced wait for the next sync, all for the same: the one under way may
+    have begun before their names were there."""
+    begun, go_on = threading.Event(), threading.Event()
+    syncs: list[int] = []
+
+    def fsync(descriptor: int) -> None:
+        syncs.append(descriptor)
+        begun.set()
+        assert go_on.wait(10)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(sync_folder, tmp_path)
+        assert begun.wait(10)
+        others = [pool.submit(sync_folder, tmp_path) for _ in range(7)]
+        while disk._syncs[str(tmp_path)].asked < 8:
+            assert not any(other.done() for other in others)
+        go_on.set()
+        for future in [first, *others]:
+            future.result(10)
+    assert len(syncs) == 2
+    assert not disk._syncs
+
+
+def test_a_shared_sync_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody takes a sync that failed for one that was done: each that shared it tries by itself, and is told."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def fsync(descriptor: int) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        raise OSError(errno.EIO, "no")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with ThreadPoolExecutor(4) as pool:
+        futures = [pool.submit(sync_folder, tmp_path) for _ in range(4)]
+        assert begun.wait(10)
+        go_on.set()
+        errors = [future.exception(10) for future in futures]
+    assert [type(error) for error in errors] == [OSError] * 4
+    assert not disk._syncs

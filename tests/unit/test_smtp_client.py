@@ -493,8 +493,7 @@ async def test_a_connection_that_is_gone(scripted_hop: StartHop, connect: Connec
     client = await connect(hop)
     assert not client.gone
     hop.hang_up()
-    while not client._connection.over:
-        await asyncio.sleep(0)
+    await client._connection._wait(asyncio.get_running_loop().time() + 30)
     assert client.gone
 
 

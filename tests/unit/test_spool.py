@@ -19,7 +19,7 @@ from smtp_pair.mail.envelope import Recipient
 from smtp_pair.mail.reply import Reply
 from smtp_pair.notifier import Notifier
 from smtp_pair.routes import LOCAL, UNREACHABLE, NextHop, Route
-from smtp_pair.spool import Spool
+from smtp_pair.spool import AT_ONCE, Spool
 
 if TYPE_CHECKING:
     from tests.unit.conftest import ManualClock
@@ -52,12 +52,17 @@ class Hops:
         self.answers: dict[str, list[Reply | Exception]] = {}
         self.attempts: list[tuple[Route, list[str], bytes]] = []
         self.gate: asyncio.Event | None = None
+        self.mails: list[str] = []
+        self.unreached: dict[str, Reply] = {}
 
     async def __call__(self, route: Route, entry: Entry, rows: Sequence[Row], content: Content) -> Sequence[Answer]:
         addresses = [row.recipient.address for row in rows]
         self.attempts.append((route, [str(address) for address in addresses], await content()))
+        self.mails.append(entry.id)
         if self.gate is not None:
             await self.gate.wait()
+        if unreached := [self.unreached[address] for address in addresses if address in self.unreached]:
+            return [Answer(reply, reached=False) for reply in unreached]
         answers = []
         for address in addresses:
             replies = self.answers.get(address, [])
@@ -522,3 +527,61 @@ async def test_thousands_for_one_hop_hold_no_other_up(house: House) -> None:
     gate.set()
     await house.spool.settled()
     assert len(house.outcomes) == 3001
+
+
+UNREACHED = Reply(451, "4.4.1", "nobody answers")
+
+
+async def test_what_stands_in_line_is_no_task(house: House) -> None:
+    """Of the mails that are due on one way, as many are tried at once as there is room for; the others wait as what
+    they are, and come in their order."""
+    house.hops.gate = asyncio.Event()
+    before = len(asyncio.all_tasks())
+    for number in range(3 * AT_ONCE):
+        house.spool.release(house.entry(VADER, mail_id=f"17-a-{number}"))
+    await asyncio.sleep(0)
+    assert len(house.hops.attempts) == AT_ONCE
+    assert len(asyncio.all_tasks()) - before <= AT_ONCE
+    house.hops.gate.set()
+    await house.spool.settled()
+    assert house.hops.mails == [f"17-a-{number}" for number in range(3 * AT_ONCE)]
+    assert house.spool.waiting == []
+
+
+async def test_nobody_there_is_the_answer_for_all_in_line(house: House) -> None:
+    """Whoever stands in line when the way turns out to be closed is put off with the same answer, untried; what goes
+    another way is not touched, and each comes again by itself."""
+    house.hops.gate = asyncio.Event()
+    house.hops.unreached = {VADER: UNREACHED}
+    for number in range(2 * AT_ONCE):
+        house.spool.release(house.entry(VADER, mail_id=f"17-a-{number}"))
+    house.spool.release(house.entry(YODA, mail_id="17-b"))
+    house.hops.gate.set()
+    await house.spool.settled()
+    assert sum(recipients == [VADER] for _, recipients, _ in house.hops.attempts) == AT_ONCE
+    assert [outcome for outcome in house.outcomes if outcome[0] == "forwarded"] == [
+        ("forwarded", "yoda@dagobah.test", 250, "2.0.0")
+    ]
+    waiting = house.spool.waiting
+    assert len(waiting) == 2 * AT_ONCE
+    assert {(one.attempts, one.last) for one in waiting} == {(1, str(UNREACHED))}
+    house.hops.unreached.clear()
+    await house.later(RETRY.delay(1))
+    assert house.spool.waiting == []
+
+
+async def test_a_stop_leaves_what_stands_in_line(tmp_path: Path, clock: ManualClock) -> None:
+    """It is neither tried nor lost."""
+    house = House(tmp_path, clock, durable=True)
+    house.hops.gate = asyncio.Event()
+    for number in range(AT_ONCE + 5):
+        entry = house.entry(VADER, mail_id=f"17-a-{number}")
+        await house.spool.commit(entry)
+        house.spool.release(entry)
+    await house.restart()
+    assert len(house.hops.attempts) == AT_ONCE
+    house.hops.gate.set()
+    await house.later(0)
+    assert house.spool.waiting == []
+    assert len(house.outcomes) == AT_ONCE + 5
+    await house.spool.close()
