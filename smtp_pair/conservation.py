@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -34,6 +35,9 @@ BIG = 256 << 10
 KEPT = 10_000
 """Mails that are finished and still known, so that one that is delivered once more is noticed."""
 _TOLD = 20
+_HEADER = 2000
+_NOTIFICATION = re.compile(rb"^Message-ID: <([0-9a-f-]+)@", re.MULTILINE)
+"""A notification is a server's own, and has no trace field of it: its id is in its name."""
 _EARLIER = "an earlier run in the same folder"
 
 Digest = bytes | asyncio.Future[bytes]
@@ -92,6 +96,7 @@ class Conservation:
     _ends: Counter[End] = field(default_factory=Counter)
     _faults: list[str] = field(default_factory=list)
     _duplicates: list[str] = field(default_factory=list)
+    _settling: set[asyncio.Task[None]] = field(default_factory=set)
     _comparing: set[asyncio.Task[None]] = field(default_factory=set)
 
     def accepted(
@@ -168,10 +173,11 @@ class Conservation:
     def arrived(self, server: str, content: bytes, recipients: Iterable[Address]) -> None:
         """A server of the network has brought a mail to another one, which has accepted it."""
         hops, begins = trace.split(content, self.ours)
-        record = self._known(hops[-1].mail_id) if hops else None
+        named_by = _NOTIFICATION.search(content, 0, _HEADER) if not hops else None
+        mail_id = hops[-1].mail_id if hops else named_by[1].decode() if named_by else ""
+        record = self._known(mail_id)
         if record is None:
             return
-        mail_id = hops[-1].mail_id
         record.arrived = record.arrived or Counter()
         named = tuple(dict.fromkeys(recipients))
         if record.digest is not None:
@@ -232,6 +238,22 @@ class Conservation:
         self._comparing.add(task)
         task.add_done_callback(self._comparing.discard)
 
+    async def unaccounted(
+        self,
+        settle: Callable[[], Coroutine[None, None, None]],
+        held: Callable[[bool], Queued],
+        timeout: float,  # noqa: ASYNC109
+    ) -> list[str]:
+        """What is wrong once nothing moves, or after so many seconds. ``held`` tells what the queues hold, and is told
+        whether that is certain."""
+        settling = asyncio.get_running_loop().create_task(settle())
+        self._settling.add(settling)
+        settling.add_done_callback(self._settling.discard)
+        # Not cancelled when it takes too long: that would cancel the attempts themselves.
+        done, _ = await asyncio.wait({settling}, timeout=timeout)
+        await self.settled()
+        return self.check(held(bool(done)))
+
     async def settled(self) -> None:
         """Wait until every mail that arrived was compared."""
         await asyncio.gather(*self._comparing)
@@ -261,8 +283,8 @@ def _sha256(octets: memoryview) -> bytes:
 
 
 def _mail(mail_id: str, record: _Record) -> str:
-    title = f"{record.title!r} " if record.title else ""
-    return f"{title}from <{record.sender}>, {mail_id} on {record.server}"
+    title = repr(record.title) if record.title else "a mail"
+    return f"{title} from <{record.sender}>, {mail_id} on {record.server}"
 
 
 def _fault(what: str, recipient: Address, mail_id: str, record: _Record, why: str) -> str:
