@@ -26,6 +26,7 @@ from smtp_pair.transcript import Event, Transcript
 SESSIONS = 64
 EVENTS = 400
 _FIRST = 20
+_MOST = 2 * EVENTS
 BODY = 64 << 10
 BODIES = 2 << 20
 LINE = 1200
@@ -55,7 +56,19 @@ def redacted(line: bytes) -> bytes:
 class Log:
     """What is said over one connection. On the event loop's thread."""
 
-    __slots__ = ("_bodies", "_dropped", "_events", "_meet", "_now", "_wary", "began", "client", "relayed", "server")
+    __slots__ = (
+        "_bodies",
+        "_dropped",
+        "_events",
+        "_meet",
+        "_now",
+        "_wary",
+        "_watchful",
+        "began",
+        "client",
+        "relayed",
+        "server",
+    )
 
     def __init__(
         self,
@@ -77,18 +90,16 @@ class Log:
         self._events: list[tuple[float, int, Any]] = []
         self._dropped = 0
         self._wary = False  # the line after an AUTH that was refused may be the answer to no challenge
+        self._watchful = not client  # whether a line needs more than to be written down
         self._bodies = bodies
 
     def command(self, line: bytes, moment: float, *, secret: bool = False) -> None:
         """The client's line, without its end. ``secret``: it is AUTH, or an answer to its challenge."""
-        if not self.client:
-            self._meet()
-        if secret or self._wary:
-            line = self._guarded(line, secret=secret)
-        if len(line) > LINE:
-            line = line[:LINE] + b" [... cut]"
-        self._events.append((moment, _SEND, line))
-        if len(self._events) >= 2 * EVENTS:
+        if secret or self._watchful or len(line) > LINE:
+            line = self._fit(line, secret=secret)
+        events = self._events
+        events.append((moment, _SEND, line))
+        if len(events) >= _MOST:
             self._forget()
 
     def commands(self, wire: bytes, moment: float, *, secret: bool = False) -> None:
@@ -119,10 +130,16 @@ class Log:
     def end(self) -> None:
         """Nothing follows."""
 
-    def _guarded(self, line: bytes, *, secret: bool) -> bytes:
-        verb = line.split(None, 1)[:1]
-        self._wary = secret or not verb or verb[0].upper() not in _VERBS
-        return redacted(line) if self._wary else line
+    def _fit(self, line: bytes, *, secret: bool) -> bytes:
+        """The line as it may be kept."""
+        if not self.client:
+            self._meet()
+        if secret or self._wary:
+            verb = line.split(None, 1)[:1]
+            self._wary = secret or not verb or verb[0].upper() not in _VERBS
+            line = redacted(line) if self._wary else line
+        self._watchful = self._wary
+        return line if len(line) <= LINE else line[:LINE] + b" [... cut]"
 
     def _forget(self) -> None:
         del self._events[_FIRST : _FIRST + EVENTS]

@@ -24,7 +24,6 @@ from smtp_pair.mail.errors import SmtpPairError
 from smtp_pair.recorder import HIDDEN, Log, Tape
 from smtp_pair.transcript import Event, Transcript, loads
 
-
 _WHOLE = "the mail that came in chunks"
 
 

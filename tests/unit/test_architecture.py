@@ -212,7 +212,8 @@ def test_the_clients_are_programs_of_their_own() -> None:
 
 def test_only_the_clock_asks_what_time_it_is() -> None:
     """All else is handed the time. Exceptions: the inbox measures how long a test has waited; a client dates its mail,
-    or tells when what it says again was said; the demo's lines are sorted by when they were said; the command line tells when a mail is due."""
+    or tells when what it says again was said; the demo's lines are sorted by when they were said; the command
+    line tells when a mail is due."""
     asked = {
         name: {
             ast.unparse(node)

@@ -52,10 +52,7 @@ def test_the_same_is_said_and_answered(server: Server, tls: bool) -> None:
     assert diff(before, after) == ""
     first, second = server.messages
     assert first.content == second.content == MAIL.encode()
-    assert diff(after, server.transcripts[-1]).splitlines()[3:5] == [
-        "-client 1 -> smtp.a.test",
-        "+client 2 -> smtp.a.test",
-    ]
+    assert server.transcripts[-1].client == "client 2"
 
 
 def test_a_pipelined_group_stays_one(server: Server) -> None:
