@@ -121,7 +121,7 @@ def _refuse(event: Event) -> None:
 class _Saying:
     def __init__(self, transcript: Transcript, sock: socket.socket, context: ssl.SSLContext | None) -> None:
         self.tape = Tape(transcript.server)
-        self.log: Log = self.tape.answers(("", 0), time.monotonic)
+        self.log: Log = self.tape.answers(("", 0), time.monotonic(), time.monotonic)
         self.log.client = transcript.client
         self.log.relayed = transcript.relayed
         self._sock = sock

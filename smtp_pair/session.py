@@ -116,7 +116,7 @@ class Session(SMTP):
         self._house.sessions.add(self)
         super().connection_made(transport)
         self._house.peers[self._peer()[0]] += 1
-        self._log = self._house.tape.answers(self._peer(), self.loop.time)
+        self._log = self._house.tape.answers(self._peer(), self._began, self.loop.time)
 
     def connection_lost(self, error: Exception | None) -> None:
         """The client is gone."""
