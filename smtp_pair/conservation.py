@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -31,9 +32,12 @@ ENDS: Sequence[End] = ("delivered", "forwarded", "bounced", "failed", "ignored",
 
 BIG = 256 << 10
 """Octets from which on a digest is made in a worker thread, beside the mail's way: only the check waits for it."""
-KEPT = 10_000
+KEPT = 1_000
 """Mails that are finished and still known, so that one that is delivered once more is noticed."""
 _TOLD = 20
+_HEADER = 2000
+_NOTIFICATION = re.compile(rb"^Message-ID: <([0-9a-f-]+)@", re.MULTILINE)
+"""A notification is a server's own, and has no trace field of it: its id is in its name."""
 _EARLIER = "an earlier run in the same folder"
 
 Digest = bytes | asyncio.Future[bytes]
@@ -62,6 +66,10 @@ class _Record:
     """How often the connection was lost before the next server's reply was."""
 
 
+_Delivered = tuple[str, str, str, str, tuple[Address, ...]]
+"""A record of a mail that was delivered at once and to all: server, sender, title, source, recipients."""
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """What became of the recipients of a network: :meth:`Network.assert_conserved` gives it."""
@@ -87,11 +95,12 @@ class Conservation:
     ours: Callable[[str], bool]
     """Whether the network gave out a mail's id."""
     _open: dict[str, _Record] = field(default_factory=dict)
-    _closed: dict[str, _Record] = field(default_factory=dict)
+    _closed: dict[str, _Record | _Delivered] = field(default_factory=dict)
     _accepted: int = 0
     _ends: Counter[End] = field(default_factory=Counter)
     _faults: list[str] = field(default_factory=list)
     _duplicates: list[str] = field(default_factory=list)
+    _settling: set[asyncio.Task[None]] = field(default_factory=set)
     _comparing: set[asyncio.Task[None]] = field(default_factory=set)
 
     def accepted(
@@ -102,12 +111,18 @@ class Conservation:
         title: str,
         source: str,
         *,
-        delivered: Iterable[Address] = (),
-        ignored: Iterable[Address] = (),
-        pending: Iterable[Address] = (),
+        delivered: Collection[Address] = (),
+        ignored: Collection[Address] = (),
+        pending: Collection[Address] = (),
         content: bytes | None = None,
     ) -> None:
         """A server has taken a mail over. ``content`` is given where it is to go on: it must arrive as it is."""
+        if not pending and not ignored:  # most mails: all of it has happened
+            there = tuple(delivered)
+            self._accepted += len(there)
+            self._ends["delivered"] += len(there)
+            self._close(mail_id, (server, sender, title, source, there))
+            return
         ends: dict[Address, list[str]] = {address: ["delivered"] for address in delivered}
         here = len(ends)
         for address in ignored:
@@ -168,10 +183,11 @@ class Conservation:
     def arrived(self, server: str, content: bytes, recipients: Iterable[Address]) -> None:
         """A server of the network has brought a mail to another one, which has accepted it."""
         hops, begins = trace.split(content, self.ours)
-        record = self._known(hops[-1].mail_id) if hops else None
+        named_by = _NOTIFICATION.search(content, 0, _HEADER) if not hops else None
+        mail_id = hops[-1].mail_id if hops else named_by[1].decode() if named_by else ""
+        record = self._known(mail_id)
         if record is None:
             return
-        mail_id = hops[-1].mail_id
         record.arrived = record.arrived or Counter()
         named = tuple(dict.fromkeys(recipients))
         if record.digest is not None:
@@ -232,14 +248,35 @@ class Conservation:
         self._comparing.add(task)
         task.add_done_callback(self._comparing.discard)
 
+    async def unaccounted(
+        self,
+        settle: Callable[[], Coroutine[None, None, None]],
+        held: Callable[[bool], Queued],
+        timeout: float,  # noqa: ASYNC109
+    ) -> list[str]:
+        """What is wrong once nothing moves, or after so many seconds. ``held`` tells what the queues hold, and is told
+        whether that is certain."""
+        settling = asyncio.get_running_loop().create_task(settle())
+        self._settling.add(settling)
+        settling.add_done_callback(self._settling.discard)
+        # Not cancelled when it takes too long: that would cancel the attempts themselves.
+        done, _ = await asyncio.wait({settling}, timeout=timeout)
+        await self.settled()
+        return self.check(held(bool(done)))
+
     async def settled(self) -> None:
         """Wait until every mail that arrived was compared."""
         await asyncio.gather(*self._comparing)
 
     def _known(self, mail_id: str) -> _Record | None:
-        return self._open.get(mail_id) or self._closed.get(mail_id)
+        record = self._open.get(mail_id) or self._closed.get(mail_id)
+        if isinstance(record, tuple):
+            server, sender, title, source, addresses = record
+            ends = {address: ["delivered"] for address in addresses}
+            record = self._closed[mail_id] = _Record(server, sender, title, source, ends, 0, True)
+        return record
 
-    def _close(self, mail_id: str, record: _Record) -> None:
+    def _close(self, mail_id: str, record: _Record | _Delivered) -> None:
         self._closed[mail_id] = record
         if len(self._closed) > KEPT:
             del self._closed[next(iter(self._closed))]
@@ -261,8 +298,8 @@ def _sha256(octets: memoryview) -> bytes:
 
 
 def _mail(mail_id: str, record: _Record) -> str:
-    title = f"{record.title!r} " if record.title else ""
-    return f"{title}from <{record.sender}>, {mail_id} on {record.server}"
+    title = repr(record.title) if record.title else "a mail"
+    return f"{title} from <{record.sender}>, {mail_id} on {record.server}"
 
 
 def _fault(what: str, recipient: Address, mail_id: str, record: _Record, why: str) -> str:

@@ -113,7 +113,6 @@ class Network:
         self._ids = _Ids()
         self._recorder = Recorder()
         self._conservation = Conservation(self._ids.__contains__)
-        self._settling: set[asyncio.Task[None]] = set()
         self.conserving = True
         """Whether :meth:`fresh` ends with :meth:`assert_conserved`, as the fixtures do."""
         self._servers: dict[str, Server] = {}
@@ -326,24 +325,15 @@ class Network:
         """
         if self._conservation.account.accepted:  # else there is nothing to await
             faults = (
-                background.run(self._unaccounted(timeout))
+                background.run(self._conservation.unaccounted(self._settled, self._held, timeout))
                 if self._running
-                else self._conservation.check(self._held(settled=True))
+                else self._conservation.check(self._held(True))
             )
             if faults:
                 raise NotConserved(report(faults, self._conservation.account))
         return self._conservation.account
 
-    async def _unaccounted(self, timeout: float) -> list[str]:  # noqa: ASYNC109
-        settling = asyncio.get_running_loop().create_task(self._settled())
-        self._settling.add(settling)
-        settling.add_done_callback(self._settling.discard)
-        # Not cancelled when it takes too long: that would cancel the attempts themselves.
-        done, _ = await asyncio.wait({settling}, timeout=timeout)
-        await self._conservation.settled()
-        return self._conservation.check(self._held(settled=bool(done)))
-
-    def _held(self, *, settled: bool) -> Queued:
+    def _held(self, settled: bool) -> Queued:
         return {mail: who for server in self.servers for mail, who in server.held(settled=settled).items()}
 
     def _on_its_way(self, domain: str) -> list[str]:

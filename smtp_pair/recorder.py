@@ -26,6 +26,7 @@ from smtp_pair.transcript import Event, Transcript
 SESSIONS = 64
 EVENTS = 400
 _FIRST = 20
+_MOST = 2 * EVENTS
 BODY = 64 << 10
 BODIES = 2 << 20
 LINE = 1200
@@ -55,40 +56,28 @@ def redacted(line: bytes) -> bytes:
 class Log:
     """What is said over one connection. On the event loop's thread."""
 
-    __slots__ = ("_bodies", "_dropped", "_events", "_meet", "_now", "_wary", "began", "client", "relayed", "server")
+    # Defaults of the class, for one is made with every connection: each attribute that is set then is paid for.
+    client = ""
+    """"" until it has said something."""
+    server = ""
+    relayed = False
+    _dropped = 0
+    _wary = False  # the line after an AUTH that was refused may be the answer to no challenge
+    _watchful = False  # whether a line needs more than to be written down
 
-    def __init__(
-        self,
-        client: str,
-        server: str,
-        now: Callable[[], float],
-        bodies: _Bodies,
-        *,
-        relayed: bool = False,
-        meet: Callable[[], None] = lambda: None,
-    ) -> None:
-        self.client = client
-        """"" until it has said something."""
-        self._meet = meet
-        self.server = server
-        self.relayed = relayed
-        self.began = now()
+    def __init__(self, tape: Tape, began: float, now: Callable[[], float]) -> None:
+        self._tape = tape
+        self.began = began
         self._now = now
         self._events: list[tuple[float, int, Any]] = []
-        self._dropped = 0
-        self._wary = False  # the line after an AUTH that was refused may be the answer to no challenge
-        self._bodies = bodies
 
     def command(self, line: bytes, moment: float, *, secret: bool = False) -> None:
         """The client's line, without its end. ``secret``: it is AUTH, or an answer to its challenge."""
-        if not self.client:
-            self._meet()
-        if secret or self._wary:
-            line = self._guarded(line, secret=secret)
-        if len(line) > LINE:
-            line = line[:LINE] + b" [... cut]"
-        self._events.append((moment, _SEND, line))
-        if len(self._events) >= 2 * EVENTS:
+        if secret or self._watchful or len(line) > LINE:
+            line = self._fit(line, secret=secret)
+        events = self._events
+        events.append((moment, _SEND, line))
+        if len(events) >= _MOST:
             self._forget()
 
     def commands(self, wire: bytes, moment: float, *, secret: bool = False) -> None:
@@ -105,7 +94,7 @@ class Log:
         kept = None if too_big or len(content) > BODY else content
         event = [len(content), kept, too_big]
         if kept:
-            self._bodies.keep(event)
+            self._tape.bodies.keep(event)
         self._events.append((moment, _BODY, event))
 
     def chunk(self, size: int, moment: float) -> None:
@@ -119,10 +108,17 @@ class Log:
     def end(self) -> None:
         """Nothing follows."""
 
-    def _guarded(self, line: bytes, *, secret: bool) -> bytes:
-        verb = line.split(None, 1)[:1]
-        self._wary = secret or not verb or verb[0].upper() not in _VERBS
-        return redacted(line) if self._wary else line
+    def _fit(self, line: bytes, *, secret: bool) -> bytes:
+        """The line as it may be kept."""
+        if not self.client:
+            self._tape.meet()
+            self.client = self.client or self._tape.recorder.next_client()  # one of many that long said nothing
+        if secret or self._wary:
+            verb = line.split(None, 1)[:1]
+            self._wary = secret or not verb or verb[0].upper() not in _VERBS
+            line = redacted(line) if self._wary else line
+        self._watchful = self._wary
+        return line if len(line) <= LINE else line[:LINE] + b" [... cut]"
 
     def _forget(self) -> None:
         del self._events[_FIRST : _FIRST + EVENTS]
@@ -135,7 +131,7 @@ class Log:
         after = sum(1 for one in raw[:_FIRST] for _ in self._event(*one, ours)) if dropped else 0
         return Transcript(
             self.client or "a client that says nothing",
-            self.server,
+            self.server or self._tape.hostname,
             max(0.0, self.began - start),
             tuple(_resolved(events, resolve)),
             dropped,
@@ -213,10 +209,7 @@ class _Bodies:
 class Silent(Log):
     """For a connection that its other end records: to a server of the same network."""
 
-    __slots__ = ("_ends",)
-
     def __init__(self, ends: Callable[[], None] = lambda: None) -> None:
-        super().__init__("", "", float, _Bodies())
         self._ends = ends
 
     def command(self, line: bytes, moment: float, *, secret: bool = False) -> None: ...
@@ -282,37 +275,43 @@ class Tape:
         self.hostname = hostname
         self.recorder = recorder or Recorder()
         self._logs: deque[Log] = deque(maxlen=SESSIONS)
-        self._strangers: deque[tuple[Log, Address]] = deque()
-        self._bodies = _Bodies()
+        self._strangers: deque[tuple[Log, Address]] = deque(maxlen=SESSIONS)
+        self.bodies = _Bodies()
         self.count = 0
         """How many sessions there were."""
 
-    def answers(self, peer: Address, now: Callable[[], float]) -> Log:
+    def answers(self, peer: Address, began: float, now: Callable[[], float]) -> Log:
         """A client has come."""
         # Who it is, is asked when it says something: a server of ours may be told only now that its connection stands.
-        log = self._kept(Log("", self.hostname, now, self._bodies, meet=self._meet))
+        log = Log(self, began, now)
+        log._watchful = True
         self._strangers.append((log, peer))
+        self._logs.append(log)
+        self.count += 1
+        if self.recorder.start is None:
+            self.recorder.start = began
         return log
 
     def speaks(self, hop: NextHop, own_end: Address, now: Callable[[], float]) -> Log:
         """This server has connected to a next hop."""
         if self.recorder.is_ours(hop):
             return Silent(self.recorder.connected(own_end, self.hostname))
-        return self._kept(Log(self.hostname, self.recorder.called(hop), now, self._bodies, relayed=True))
+        return self._conversation(hop, now)
 
     def in_vain(self, hop: NextHop, why: str, now: Callable[[], float]) -> None:
         """This server could not connect to a next hop, its own neighbours included: there is nobody else to tell."""
-        log = self._kept(Log(self.hostname, self.recorder.called(hop), now, self._bodies, relayed=True))
-        log.note(f"no connection: {why}")
+        self._conversation(hop, now).note(f"no connection: {why}")
 
-    def _kept(self, log: Log) -> Log:
+    def _conversation(self, hop: NextHop, now: Callable[[], float]) -> Log:
+        log = Log(self, now(), now)
+        log.client, log.server, log.relayed = self.hostname, self.recorder.called(hop), True
         self._logs.append(log)
         self.count += 1
         if self.recorder.start is None:
             self.recorder.start = log.began
         return log
 
-    def _meet(self) -> None:
+    def meet(self) -> None:
         """Find out who the clients are that came so far."""
         while self._strangers:
             log, peer = self._strangers.popleft()
@@ -332,7 +331,7 @@ class Tape:
 
     def clear(self) -> None:
         """Forget them."""
-        self._meet()
+        self.meet()
         self._logs.clear()
-        self._bodies = _Bodies()
+        self.bodies = _Bodies()
         self.count = 0

@@ -24,6 +24,8 @@ from smtp_pair.mail.errors import SmtpPairError
 from smtp_pair.recorder import HIDDEN, Log, Tape
 from smtp_pair.transcript import Event, Transcript, loads
 
+_WHOLE = "the mail that came in chunks"
+
 
 class ReplayError(SmtpPairError, ValueError):
     """A transcript that can't be said again; the text says why."""
@@ -101,7 +103,7 @@ def _chunked(events: Iterable[Event]) -> list[Event]:
                 found[at] = changed(found[at], content=bytes(octets[: found[at].size]))
                 octets = octets[found[at].size :]
             chunks = []
-            continue
+            event = changed(event, text=_WHOLE, size=0)
         found.append(event)
     return found
 
@@ -119,7 +121,7 @@ def _refuse(event: Event) -> None:
 class _Saying:
     def __init__(self, transcript: Transcript, sock: socket.socket, context: ssl.SSLContext | None) -> None:
         self.tape = Tape(transcript.server)
-        self.log: Log = self.tape.answers(("", 0), time.monotonic)
+        self.log: Log = self.tape.answers(("", 0), time.monotonic(), time.monotonic)
         self.log.client = transcript.client
         self.log.relayed = transcript.relayed
         self._sock = sock
@@ -135,6 +137,8 @@ class _Saying:
                     line = event.text.encode("utf-8", "surrogateescape")
                     self.log.command(line, time.monotonic())
                     wire += line + b"\r\n"
+                elif event.text == _WHOLE and event.content is not None:
+                    self.log.body(event.content, time.monotonic())
                 elif event.kind == "body" and event.content is not None and event.text:
                     self.log.chunk(event.size, time.monotonic())
                     wire += event.content

@@ -17,6 +17,7 @@ from typing import Any
 from smtp_pair import admission, background, record, settings
 from smtp_pair.acceptance import Acceptance, Ids
 from smtp_pair.aliases import Aliases
+from smtp_pair.books import Books
 from smtp_pair.clock import Clock
 from smtp_pair.config import Domain
 from smtp_pair.conservation import Conservation, Queued
@@ -392,8 +393,7 @@ class _Running:
         self._hostname = config.hostname
         self._directory = directory
         self._journal = journal
-        self._conservation = server._conservation
-        self._recorder = server._tape.recorder
+        self._books = Books(config.hostname, server._conservation, server._tape.recorder.is_ours)
         self._clock = server._clock
         limits = config.limits
         self._relay = Relay(
@@ -421,7 +421,7 @@ class _Running:
             notifier=Notifier(config.hostname, server._retry, server._clock, server._ids),
             announce=self._announce,
             random=server._random,
-            dropped=self._dropped,
+            dropped=self._books.dropped,
         )
         policy = admission.policy(config, routes, aliases, quota, server._clock)
         self._acceptance = Acceptance(
@@ -523,15 +523,7 @@ class _Running:
 
     def _announce(self, notification: Entry) -> None:
         """A notification is a mail that this server has taken over, from itself."""
-        addresses = [row.recipient.address for row in notification.rows]
-        self._conservation.accepted(
-            self._hostname, notification.id, "", "a notification", "this server itself", pending=addresses
-        )
-        self._conservation.released(notification.id)
-        if notification.failed is not None:
-            mail_id, failed = notification.failed
-            for recipient in failed:
-                self._conservation.ended(mail_id, recipient, "bounced", self._hostname)
+        self._books.announced(notification)
         recipients = [{"address": row.recipient.address, "outcome": "queued"} for row in notification.rows]
         self._tell(
             record.received(
@@ -547,25 +539,8 @@ class _Running:
             )
         )
 
-    def _dropped(self, entry: Entry) -> None:
-        for row in entry.waiting:
-            self._conservation.ended(entry.id, row.recipient.address, "dropped", self._hostname)
-
-    def _account_for(self, outcome: Outcome) -> None:
-        recipient, hop, mail_id = outcome.row.recipient.address, outcome.answer.hop, outcome.entry.id
-        if hop is not None:
-            forwarded = outcome.event == "forwarded"
-            neighbour = hop.name or str(hop) if self._recorder.is_ours(hop) else ""
-            self._conservation.attempted(mail_id, recipient, outcome.reply, next_server=neighbour, forwarded=forwarded)
-        if outcome.event == "failed":
-            if outcome.entry.sender and "FAILURE" in outcome.row.notify:
-                return  # its end is the notification, which follows
-            self._conservation.ended(mail_id, recipient, "failed", self._hostname)
-        elif outcome.event != "deferred":
-            self._conservation.ended(mail_id, recipient, outcome.event, self._hostname)
-
     def _report(self, outcome: Outcome) -> None:
-        self._account_for(outcome)
+        self._books.concluded(outcome)
         data = {
             "recipient": outcome.row.recipient.address,
             "next_hop": str(outcome.route),

@@ -133,7 +133,7 @@ class Session(SMTP):
         if self.session is not None and self.session.peer:
             self._from = (str(self.session.peer[0]), int(self.session.peer[1]))
         self._house.peers[self._from[0]] += 1
-        self._log = self._house.tape.answers(self._from, self.loop.time)
+        self._log = self._house.tape.answers(self._from, self._began, self.loop.time)
 
     def connection_lost(self, error: Exception | None) -> None:
         """The client is gone."""

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 import pytest
 
-from smtp_pair import Mail, MailNotFound, Pair, Server, UnexpectedMail
+from smtp_pair import Domain, Mail, MailNotFound, Pair, Server, UnexpectedMail
+from smtp_pair.pytest_plugin import MailNetwork
 
 LONG = 60.0  # never waited for: what is awaited comes
 
@@ -100,6 +101,29 @@ def test_a_wait_leaves_nothing_behind(server: Server) -> None:
     del loop
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.asyncio
+async def test_the_asynchronous_twins_wake(mail_network: MailNetwork) -> None:
+    """For several mails, for a notification, and for none at all, each while the loop of the test goes on."""
+    net = mail_network(Domain("a.test", unreachable="bounce"))
+    server, loop = net["a.test"], asyncio.get_running_loop()
+    several = asyncio.ensure_future(server.wait_for_all_async(2, to="luke@a.test", timeout=LONG))
+    told = asyncio.ensure_future(server.wait_for_bounce_async("*@nowhere.test", status="5.1.2", timeout=LONG))
+    await asyncio.sleep(0)
+    for title in ("one", "two"):
+        await loop.run_in_executor(None, lambda title=title: server.send("luke@a.test", subject=title))  # type: ignore[misc]
+    assert subjects(await several) == ["one", "two"]
+    assert not told.done()
+    await loop.run_in_executor(None, lambda: server.send("x@nowhere.test", sender="me@a.test"))
+    status = (await told).delivery_status
+    assert status is not None
+    assert status.recipients[0].recipient == "x@nowhere.test"
+    unwanted = asyncio.ensure_future(server.assert_no_mail_async(subject="three", within=LONG))
+    await asyncio.sleep(0)
+    await loop.run_in_executor(None, lambda: server.send("luke@a.test", subject="three"))
+    with pytest.raises(UnexpectedMail, match="'three' from"):
+        await unwanted
 
 
 # -- it finds ----------------------------------------------------------------------------------------------------------

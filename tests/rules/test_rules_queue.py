@@ -266,6 +266,7 @@ def spoil(network: Network, what: str) -> None:
             database.execute("UPDATE recipient SET address = ?, status = ? WHERE mail = ?", ("x y@@", "lost", first))
 
 
+@pytest.mark.mail_losses("its state is made unreadable")
 @pytest.mark.parametrize(
     "what", ["its file is gone", "its file is a folder", "its state is garbage", "its recipient is garbage"]
 )

@@ -20,7 +20,7 @@ LONGER: dict[str, int] = {"protocol": 525}
 
 PURE = {
     *("aliases", "checks", "config", "content", "facts", "fault_words", "faults", "greylist"),
-    *("parameters", "policy", "protocol", "routes", "sasl", "server_msg"),
+    *("parameters", "policy", "protocol", "recorder", "routes", "sasl", "server_msg", "transcript"),
 }
 """Decisions without effects: tested without a socket, a disk or a loop."""
 EFFECTS = {
@@ -188,7 +188,7 @@ def test_each_dependency_has_its_place() -> None:
         "pybase64": {"mail.decoding"},
         "trustme": {"tls"},
         "hypothesis": {"strategies"},
-        "pytest": {"pytest_plugin", "compat.smtpdfix", "compat.pytest_localserver"},
+        "pytest": {"pytest_plugin", "pytest_report", "compat.smtpdfix", "compat.pytest_localserver"},
         "django": {"settings"},
         "aiosmtplib": set(),
         "dns": {"dns", "dns_server"},
@@ -211,8 +211,9 @@ def test_the_clients_are_programs_of_their_own() -> None:
 
 
 def test_only_the_clock_asks_what_time_it_is() -> None:
-    """All else is handed the time. Exceptions: the inbox measures how long a test has waited; a client dates its mail;
-    the demo's lines are sorted by when they were said; the command line tells when a mail is due."""
+    """All else is handed the time. Exceptions: the inbox measures how long a test has waited; a client dates its mail,
+    or tells when what it says again was said; the demo's lines are sorted by when they were said; the command
+    line tells when a mail is due."""
     asked = {
         name: {
             ast.unparse(node)
@@ -227,6 +228,7 @@ def test_only_the_clock_asks_what_time_it_is() -> None:
         "clock": {"time.time"},
         "inbox": {"time.monotonic"},
         "clients.message": {"datetime.now"},
+        "replay": {"time.monotonic"},
         "demo": {"time.time"},
         "queue_command": {"time.time"},
     }

@@ -50,7 +50,7 @@ def test_a_secret_is_never_kept(line: bytes, kept: bytes) -> None:
 def test_an_answer_to_a_challenge_that_never_came_is_a_secret_too(tape: Tape) -> None:
     """A client that does not listen sends its password after AUTH was refused: until it says a verb, nothing it says is
     kept."""
-    log = tape.answers(("127.0.0.1", 1), float)
+    log = tape.answers(("127.0.0.1", 1), 0.0, float)
     for line in (b"AUTH LOGIN", b"c2VjcmV0", b"secret word", b"NOOP", b"HELO x", b"XYZZY"):
         log.command(line, 0.0, secret=line.startswith(b"AUTH"))
     assert transcripts(tape)[0].commands == ["AUTH LOGIN", "***", "***", "NOOP", "HELO x", "XYZZY"]
@@ -59,13 +59,13 @@ def test_an_answer_to_a_challenge_that_never_came_is_a_secret_too(tape: Tape) ->
 def test_who_speaks(tape: Tape) -> None:
     """Servers of the network go by their names, though it may be known only after they have come; anybody else is
     numbered as he came."""
-    logs = [tape.answers(("127.0.0.1", port), float) for port in (10, 11, 12)]
+    logs = [tape.answers(("127.0.0.1", port), 0.0, float) for port in (10, 11, 12)]
     parted = tape.recorder.connected(("127.0.0.1", 11), "smtp.deathstar.com")
     for log in reversed(logs):
         log.command(b"EHLO x", 0.0)
     parted()
-    tape.answers(("127.0.0.1", 11), float).command(b"EHLO x", 0.0)
-    tape.answers(("127.0.0.1", 11), float)
+    tape.answers(("127.0.0.1", 11), 0.0, float).command(b"EHLO x", 0.0)
+    tape.answers(("127.0.0.1", 11), 0.0, float)
     assert [(one.client, one.relayed) for one in transcripts(tape)] == [
         ("client 1", False),
         ("smtp.deathstar.com", True),
@@ -91,7 +91,7 @@ def test_who_is_spoken_to(tape: Tape) -> None:
 
 def test_replies_of_one_write_are_told_apart(tape: Tape) -> None:
     """As many as there are, those of several lines whole, garbage as it is."""
-    log = tape.answers(("127.0.0.1", 1), float)
+    log = tape.answers(("127.0.0.1", 1), 0.0, float)
     log.reply(b"250-a\r\n250 b\r\n550 no\r\n354 go\r\n", 0.0)
     log.reply(b"\xff\x00garbage", 0.0)
     assert transcripts(tape)[0].replies == ["250-a\n250 b", "550 no", "354 go", "\udcff\x00garbage"]
@@ -100,7 +100,7 @@ def test_replies_of_one_write_are_told_apart(tape: Tape) -> None:
 def test_a_long_session_is_kept_with_its_beginning_and_its_end(tape: Tape) -> None:
     """How much is missing in the middle is said, and where."""
     clock = itertools.count()
-    log = tape.answers(("127.0.0.1", 1), lambda: 0.0)
+    log = tape.answers(("127.0.0.1", 1), 0.0, float)
     count = 50 * EVENTS
     for number in range(count):
         log.command(b"NOOP %d" % number, next(clock))
@@ -116,7 +116,7 @@ def test_many_sessions_and_bodies_are_not_all_kept(tape: Tape) -> None:
     """The last ones are; how many are not is known. What is held of bodies has a limit."""
     content = bytes(BODY)
     for _ in range(3 * SESSIONS):
-        tape.answers(("127.0.0.1", 1), float).body(content, 0.0)
+        tape.answers(("127.0.0.1", 1), 0.0, float).body(content, 0.0)
     assert len(transcripts(tape)) == SESSIONS
     assert tape.dropped == 2 * SESSIONS
     held = [event for one in transcripts(tape) for event in one.events if event.content is not None]
@@ -124,9 +124,17 @@ def test_many_sessions_and_bodies_are_not_all_kept(tape: Tape) -> None:
     assert transcripts(tape)[-1].events[0].sha256 == hashlib.sha256(content).hexdigest()
 
 
+def test_clients_that_say_nothing_are_forgotten(tape: Tape) -> None:
+    """However many they are; one that speaks after all has a name."""
+    logs = [tape.answers(("127.0.0.1", 1), 0.0, float) for _ in range(3 * SESSIONS)]
+    assert len(tape._strangers) == SESSIONS
+    logs[0].command(b"NOOP", 0.0)
+    assert logs[0].client
+
+
 def test_a_body_that_is_not_kept_is_known_by_the_mail_it_became(tape: Tape) -> None:
     """Its digest is looked up by the id in the reply to it; one that was refused has none."""
-    log = tape.answers(("127.0.0.1", 1), float)
+    log = tape.answers(("127.0.0.1", 1), 0.0, float)
     log.body(bytes(BODY + 1), 0.0)
     log.reply(b"250 2.0.0 taken as x-y-1\r\n", 0.0)
     log.body(bytes(BODY + 2), 0.0)
@@ -139,16 +147,16 @@ def test_a_body_that_is_not_kept_is_known_by_the_mail_it_became(tape: Tape) -> N
 
 def test_an_endless_line_is_cut(tape: Tape) -> None:
     """It is no line of SMTP; what is kept of it says so."""
-    log = tape.answers(("127.0.0.1", 1), float)
+    log = tape.answers(("127.0.0.1", 1), 0.0, float)
     log.command(b"X" * 5000, 0.0)
     assert transcripts(tape)[0].commands == ["X" * recorder.LINE + " [... cut]"]
 
 
 def test_what_is_cleared_is_gone(tape: Tape) -> None:
     """Clients are counted anew as well."""
-    tape.answers(("127.0.0.1", 1), float).command(b"NOOP", 0.0)
+    tape.answers(("127.0.0.1", 1), 0.0, float).command(b"NOOP", 0.0)
     tape.clear()
     tape.recorder.reset()
     assert transcripts(tape) == []
-    tape.answers(("127.0.0.1", 1), float).command(b"NOOP", 0.0)
+    tape.answers(("127.0.0.1", 1), 0.0, float).command(b"NOOP", 0.0)
     assert transcripts(tape)[0].client == "client 1"
