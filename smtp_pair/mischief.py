@@ -298,7 +298,7 @@ class Mischief:
         try:
             look()  # it may have been taken back a moment ago
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            if not over.is_set():
+            if self._left.is_set():
                 raise Ended
         finally:
             stop()

@@ -355,7 +355,7 @@ class Network:
 
     async def _settled(self) -> None:
         """Wait for all that ends by itself: what a fault stalls does not, and is left as it is after a moment."""
-        if not any(server.faults.active for server in self.servers):
+        if not any(server.faults.active or server.faults.stalled for server in self.servers):
             await self._all_settled()
             return
         stalled = asyncio.Event()

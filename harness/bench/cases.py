@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.bench import big, durable, forwarding, growth, round_trips, small, start
+from harness.bench import big, durable, faults, forwarding, growth, round_trips, small, start
 from harness.bench.case import OURS, Beats, Case, Competitors, Setting
 
 CASES: tuple[Case, ...] = (
@@ -15,6 +15,7 @@ CASES: tuple[Case, ...] = (
     *forwarding.CASES,
     *round_trips.CASES,
     *growth.CASES,
+    *faults.CASES,
 )
 
 
