@@ -39,6 +39,7 @@ from smtp_pair.folder import Folder, Given
 from smtp_pair.journal import Listener
 from smtp_pair.mail.address import domain_key
 from smtp_pair.mail.errors import ConfigError, NotRunning
+from smtp_pair.mail.message import Mail
 from smtp_pair.routes import Destination, NextHop, Table, TlsTowards
 from smtp_pair.server import Server
 
@@ -100,6 +101,8 @@ class Network:
         self._dns = DnsServer() if dns is True else None
         self._name_server = _name_server(dns, allow_remote=allow_remote)
         self._ids = _Ids()
+        self._emptied_at = -1
+        """How many mails had been named when all was empty; -1: it may not be."""
         self._servers: dict[str, Server] = {}
         self._listeners: list[Listener] = []
         self._lock = threading.RLock()
@@ -189,6 +192,7 @@ class Network:
         self._servers = servers
         self._process = os.getpid()
         self._running = True
+        self._emptied_at = -1
         _running.add(self)
         try:
             for server in servers.values():
@@ -280,9 +284,18 @@ class Network:
             self._forget()
 
     def _forget(self) -> None:
-        self.settle()
-        for server in self.servers:
-            server.forget()
+        if self._emptied_at == self._ids.count:
+            return  # no mail was accepted since
+        mails = background.run(self._empty())
+        for server, forgotten in mails.items():
+            server.remove(forgotten)
+
+    async def _empty(self) -> dict[Server, list[Mail]]:
+        await self._settled()
+        mails = {server: await server.forget() for server in self.servers}
+        # A mail that is just being tried stays where it is, and will have to go the next time.
+        self._emptied_at = -1 if any(server.has_queue for server in self.servers) else self._ids.count
+        return mails
 
 
 _running: set[Network] = set()
@@ -395,11 +408,12 @@ class _Ids:
 
     def __init__(self) -> None:
         self._key = secrets.token_hex(5)
-        self._count = 0
+        self.count = 0
+        """How many it has given."""
 
     def new(self, moment: float) -> str:
-        self._count += 1
-        return f"{int(moment * 1000):011x}-{self._key}-{self._count:x}"
+        self.count += 1
+        return f"{int(moment * 1000):011x}-{self._key}-{self.count:x}"
 
     def __contains__(self, mail_id: str) -> bool:
         """Whether this network gave the name out: no stranger knows the key before it is in a mail."""

@@ -370,10 +370,20 @@ class Server:
         """Wait until no mail is being accepted and no attempt to pass one on is under way; whether there was any."""
         return self._running is not None and await self._running.settled()
 
-    def forget(self) -> None:
-        """Empty the queue, and the inbox of what :attr:`messages` shows, and remove the files of those mails."""
-        background.run(self._started().spool.clear())
-        for mail in self._inbox.clear():
+    @property
+    def has_queue(self) -> bool:
+        """Whether anything waits here; as :attr:`queue`, on the servers' loop."""
+        return self._running is not None and bool(self._running.spool.waiting)
+
+    async def forget(self) -> list[Mail]:
+        """Empty the queue, and the inbox of what :attr:`messages` shows; gives that. Called on the servers' loop."""
+        if self._running is not None:
+            await self._running.spool.clear()
+        return self._inbox.clear() if self._made_inbox is not None else []
+
+    def remove(self, mails: Iterable[Mail]) -> None:
+        """Remove the files of mails that were delivered here."""
+        for mail in mails:
             remove(self.directory, mail)
 
     def _explain(self) -> str:
