@@ -19,6 +19,8 @@ from smtp_pair.acceptor import Acceptor
 
 T = TypeVar("T")
 
+making = threading.RLock()
+"""Held while a part of a server is made that is made when it is needed: by this thread, or by a test's."""
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
@@ -96,7 +98,8 @@ def _stop() -> None:
 
 def _forget() -> None:
     """In a forked child the thread is not there; its loop's descriptors are the parent's too, and are left alone."""
-    global _lock, _loop, _thread, _acceptor
+    global making, _lock, _loop, _thread, _acceptor
+    making = threading.RLock()
     _lock = threading.Lock()
     _loop = _thread = _acceptor = None
 

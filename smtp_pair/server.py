@@ -10,7 +10,6 @@ import logging
 import os
 import re
 import socket
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -50,9 +49,6 @@ from smtp_pair.store import Store, remove
 from smtp_pair.tls import server_context
 
 log = logging.getLogger(__name__)
-
-_making = threading.RLock()
-"""Held while a part of any server is made; by the servers' thread and those of tests."""
 
 Subject = str | re.Pattern[str] | None
 
@@ -212,7 +208,7 @@ class Server:
         return background.run(self._started().spool.drop(mail_id))
 
     def _started(self) -> _Running:
-        with _making:
+        with background.making:
             if self._running is None:
                 if self._ways is None:
                     raise NotRunning(f"{self.hostname} is not running")
@@ -223,14 +219,14 @@ class Server:
 
     @property
     def _journal(self) -> Journal:
-        with _making:
+        with background.making:
             if self._made_journal is None:
                 self._made_journal = Journal(self.directory)
             return self._made_journal
 
     @property
     def _inbox(self) -> Inbox:
-        with _making:
+        with background.making:
             if self._made_inbox is None:
                 self._made_inbox = Inbox(self.hostname, self._explain)
             return self._made_inbox
@@ -338,7 +334,7 @@ class Server:
         if self._is_used():
             return False
         self._stop_listening()  # from here on nobody comes any more
-        with _making:
+        with background.making:
             if self._is_used():
                 return False
             self._ways = None
@@ -355,7 +351,7 @@ class Server:
         if running is not None:
             await running.opened()
         self._stop_listening()
-        with _making:
+        with background.making:
             self._ways = self._running = None
         if running is not None:
             await running.close()
