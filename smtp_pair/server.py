@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 from smtp_pair import background, record, settings
 from smtp_pair.acceptance import Acceptance, Ids
 from smtp_pair.aliases import Aliases
+from smtp_pair.arrivals import Arrivals
 from smtp_pair.clock import Clock
 from smtp_pair.config import Domain
 from smtp_pair.control import Control
@@ -26,7 +26,7 @@ from smtp_pair.entry import Entry, Outcome, Waiting
 from smtp_pair.facts import Fact
 from smtp_pair.folder import Folder
 from smtp_pair.greylist import Greylist
-from smtp_pair.inbox import Inbox, Wanted, WantedStatus, Where
+from smtp_pair.inbox import Inbox
 from smtp_pair.journal import Journal, Listener
 from smtp_pair.listener import listen
 from smtp_pair.mail import reply
@@ -50,10 +50,8 @@ from smtp_pair.tls import server_context
 
 log = logging.getLogger(__name__)
 
-Subject = str | re.Pattern[str] | None
 
-
-class Server:
+class Server(Arrivals):
     """One mail server. A :class:`~smtp_pair.network.Network` makes, starts and stops it."""
 
     def __init__(
@@ -117,77 +115,7 @@ class Server:
     def __repr__(self) -> str:
         return f"<Server {self.hostname} at {self.address if self._port else 'no port yet'}>"
 
-    # -- what came ---------------------------------------------------------------------------------------------------
-
-    @property
-    def messages(self) -> list[Mail]:
-        """All delivered mails, oldest first; a copy. A mail passed on to another server is not among them."""
-        return self._inbox.mails
-
-    def wait_for(
-        self,
-        *,
-        to: str | None = None,
-        sender: str | None = None,
-        subject: Subject = None,
-        where: Where | None = None,
-        after: Mail | None = None,
-        timeout: float = 5.0,
-    ) -> Mail:
-        """The first mail that matches, waiting up to ``timeout`` seconds for it; one that is there already counts.
-
-        ``to`` and ``sender`` are envelope addresses, with ``*`` as a wildcard and the domain in any case; ``subject``
-        is the decoded text, exact, or a compiled pattern; ``where`` is a function of the mail, called in this thread;
-        ``after`` leaves out the mails up to and with that one. Raises MailNotFound, which tells what did come.
-        """
-        return self._inbox.wait_for(Wanted(to, sender, subject, where, after), 1, timeout)[0]
-
-    def wait_for_all(
-        self,
-        count: int,
-        *,
-        to: str | None = None,
-        sender: str | None = None,
-        subject: Subject = None,
-        where: Where | None = None,
-        after: Mail | None = None,
-        timeout: float = 5.0,
-    ) -> list[Mail]:
-        """The first ``count`` mails that match, as :meth:`wait_for`."""
-        return self._inbox.wait_for(Wanted(to, sender, subject, where, after), count, timeout)
-
-    async def wait_for_async(
-        self,
-        *,
-        to: str | None = None,
-        sender: str | None = None,
-        subject: Subject = None,
-        where: Where | None = None,
-        after: Mail | None = None,
-        timeout: float = 5.0,  # noqa: ASYNC109  # as in wait_for; a time-out here says what did come
-    ) -> Mail:
-        """As :meth:`wait_for`, without blocking the event loop of the test."""
-        found = await self._inbox.wait_for_async(Wanted(to, sender, subject, where, after), 1, timeout)
-        return found[0]
-
-    def wait_for_bounce(
-        self,
-        recipient: str | None = None,
-        *,
-        action: str = "failed",
-        status: str | None = None,
-        to: str | None = None,
-        after: Mail | None = None,
-        timeout: float = 5.0,
-    ) -> Mail:
-        """The first notification to a sender whose mailbox is here, as :meth:`wait_for`; what it says is its
-        ``delivery_status``.
-
-        ``recipient`` is whom it tells of (with ``*`` as a wildcard), ``action`` what became of that one (``failed``,
-        ``delayed``, ``delivered``, ``relayed``), ``status`` the enhanced code (``5.1.1``). RFC 3464.
-        """
-        wanted = WantedStatus(recipient, action, status)
-        return self.wait_for(to=to, where=wanted.describes, after=after, timeout=timeout)
+    # -- what waits -------------------------------------------------------------------------------------------------
 
     @property
     def queue(self) -> list[Waiting]:
@@ -231,18 +159,7 @@ class Server:
                 self._made_inbox = Inbox(self.hostname, self._explain)
             return self._made_inbox
 
-    def assert_no_mail(
-        self,
-        *,
-        within: float = 0.0,
-        to: str | None = None,
-        sender: str | None = None,
-        subject: Subject = None,
-        where: Where | None = None,
-        after: Mail | None = None,
-    ) -> None:
-        """Raises UnexpectedMail if a matching mail is there, or comes within so many seconds."""
-        self._inbox.assert_none(Wanted(to, sender, subject, where, after), within)
+    # -- what people ask of it ---------------------------------------------------------------------------------------
 
     def send(
         self,
