@@ -218,6 +218,7 @@ class Acceptance:
             except OSError as error:
                 log.exception("%s could not deliver %s", self._hostname, entry.id)
                 return [_refusal(error).reply] * len(rows)
+
         def answer(row: Row) -> Reply:
             if row in with_room:
                 return reply.stored(entry.id)

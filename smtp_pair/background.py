@@ -22,6 +22,8 @@ T = TypeVar("T")
 _WAITERS = 16
 """Threads that wait for the disk: syncs of several files at the same moment share one commit of the file system."""
 
+making = threading.RLock()
+"""Held while a part of a server is made that is made when it is needed: by this thread, or by a test's."""
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
@@ -99,7 +101,8 @@ def _stop() -> None:
 
 def _forget() -> None:
     """In a forked child the thread is not there; its loop's descriptors are the parent's too, and are left alone."""
-    global _lock, _loop, _thread, _acceptor
+    global making, _lock, _loop, _thread, _acceptor
+    making = threading.RLock()
     _lock = threading.Lock()
     _loop = _thread = _acceptor = None
 

@@ -17,9 +17,6 @@ from pathlib import Path
 
 from smtp_pair.mail.errors import StartError
 
-_lock = threading.Lock()
-
-
 Given = Path | str | Callable[[], Path]
 """A folder, or what makes one when it is needed: called once, in any thread."""
 
@@ -32,6 +29,7 @@ class Folder:
         self._make = given if callable(given) else None
         self._temporary = given is None
         self._owner = weakref.ref(owner)
+        self._lock = threading.Lock()
         self._remove: Callable[[], object] | None = None
 
     @property
@@ -44,7 +42,7 @@ class Folder:
         """Where it is; one that was not given is there then. Raises OSError."""
         if self._path is not None and not self._temporary:
             return self._path
-        with _lock:
+        with self._lock:
             if self._path is None:
                 self._path = self._make() if self._make is not None else Path(tempfile.mkdtemp(prefix="smtp-pair-"))
             elif self._temporary and self._remove is None:
@@ -84,7 +82,7 @@ class Folder:
 
     def remove_temporary(self) -> None:
         """Remove a temporary one, with all that is in it."""
-        with _lock:
+        with self._lock:
             remove, self._remove = self._remove, None
         if remove is not None:
             remove()

@@ -40,6 +40,7 @@ from smtp_pair.folder import Folder, Given
 from smtp_pair.journal import Listener
 from smtp_pair.mail.address import domain_key
 from smtp_pair.mail.errors import ConfigError, NotConserved, NotRunning
+from smtp_pair.mail.message import Mail
 from smtp_pair.partition import Partition, unite
 from smtp_pair.recorder import Recorder
 from smtp_pair.routes import Destination, NextHop, Table, TlsTowards
@@ -115,6 +116,8 @@ class Network:
         self._conservation = Conservation(self._ids.__contains__)
         self.conserving = True
         """Whether :meth:`fresh` ends with :meth:`assert_conserved`, as the fixtures do."""
+        self._emptied_at = -1
+        """How many mails had been named when all was empty; -1: it may not be."""
         self._servers: dict[str, Server] = {}
         self._listeners: list[Listener] = []
         self._lock = threading.RLock()
@@ -210,6 +213,7 @@ class Network:
         self._servers = servers
         self._process = os.getpid()
         self._running = True
+        self._emptied_at = -1
         _running.add(self)
         try:
             for server in servers.values():
@@ -398,12 +402,23 @@ class Network:
     def _forget(self) -> None:
         for server in self.servers:
             server.faults.start_over()
-        self.heal()
-        self.settle()
+        if any(server.cut_off for server in self.servers):
+            self.heal()
+        if self._emptied_at != self._ids.count:  # else no mail was accepted since
+            mails = background.run(self._empty())
+            for server, forgotten in mails.items():
+                server.remove(forgotten)
         for server in self.servers:
-            server.forget()
+            server.forget_sessions()
         self._recorder.reset()
         self._conservation.reset()
+
+    async def _empty(self) -> dict[Server, list[Mail]]:
+        await self._settled()
+        mails = {server: await server.forget() for server in self.servers}
+        # A mail that is just being tried stays where it is, and will have to go the next time.
+        self._emptied_at = -1 if any(server.has_queue for server in self.servers) else self._ids.count
+        return mails
 
 
 _running: set[Network] = set()
@@ -516,11 +531,12 @@ class _Ids:
 
     def __init__(self) -> None:
         self._key = secrets.token_hex(5)
-        self._count = 0
+        self.count = 0
+        """How many it has given."""
 
     def new(self, moment: float) -> str:
-        self._count += 1
-        return f"{int(moment * 1000):011x}-{self._key}-{self._count:x}"
+        self.count += 1
+        return f"{int(moment * 1000):011x}-{self._key}-{self.count:x}"
 
     def __contains__(self, mail_id: str) -> bool:
         """Whether this network gave the name out: no stranger knows the key before it is in a mail."""

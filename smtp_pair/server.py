@@ -9,7 +9,6 @@ import asyncio
 import logging
 import os
 import socket
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ from smtp_pair.listener import Door, listen
 from smtp_pair.mail import reply
 from smtp_pair.mail.address import Address, domain_key
 from smtp_pair.mail.errors import NotRunning, StartError
+from smtp_pair.mail.message import Mail
 from smtp_pair.mail.reply import Reply
 from smtp_pair.notifier import Notifier
 from smtp_pair.onward import Onward
@@ -53,8 +53,6 @@ from smtp_pair.waits import Waits
 
 log = logging.getLogger(__name__)
 
-_making = threading.RLock()
-"""Held while a part of any server is made; by the servers' thread and those of tests."""
 _WAITING = 10
 """Mails in a queue that a wait in vain shows."""
 _SAID = 40
@@ -182,7 +180,7 @@ class Server(Waits):
         return background.run(self._started().spool.drop(mail_id))
 
     def _started(self) -> _Running:
-        with _making:
+        with background.making:
             if self._running is None:
                 if self._ways is None:
                     raise NotRunning(f"{self.hostname} is not running")
@@ -194,17 +192,19 @@ class Server(Waits):
 
     @property
     def _journal(self) -> Journal:
-        with _making:
+        with background.making:
             if self._made_journal is None:
                 self._made_journal = Journal(self.directory)
             return self._made_journal
 
     @property
     def _inbox(self) -> Inbox:
-        with _making:
+        with background.making:
             if self._made_inbox is None:
                 self._made_inbox = Inbox(self.hostname, self._explain)
             return self._made_inbox
+
+    # -- what people ask of it ---------------------------------------------------------------------------------------
 
     def send(
         self,
@@ -298,7 +298,7 @@ class Server(Waits):
         if self._is_used():
             return False
         self._stop_listening()  # from here on nobody comes any more
-        with _making:
+        with background.making:
             if self._is_used():
                 return False
             self._ways = None
@@ -315,7 +315,7 @@ class Server(Waits):
         if running is not None:
             await running.opened()
         self._stop_listening()
-        with _making:
+        with background.making:
             self._ways = self._running = None
         if running is not None:
             await running.close()
@@ -353,11 +353,24 @@ class Server(Waits):
             return held
         return {mail_id: waiting if settled else None for mail_id, waiting in self._running.spool.held().items()}
 
-    def forget(self) -> None:
-        """Empty the queue, and the inbox of what :attr:`messages` shows, and remove the files of those mails."""
-        background.run(self._started().spool.clear())
-        for mail in self._inbox.clear():
+    @property
+    def has_queue(self) -> bool:
+        """Whether anything waits here; as :attr:`queue`, on the servers' loop."""
+        return self._running is not None and bool(self._running.spool.waiting)
+
+    async def forget(self) -> list[Mail]:
+        """Empty the queue, and the inbox of what :attr:`messages` shows; gives that. Called on the servers' loop."""
+        if self._running is not None:
+            await self._running.spool.clear()
+        return self._inbox.clear() if self._made_inbox is not None else []
+
+    def remove(self, mails: Iterable[Mail]) -> None:
+        """Remove the files of mails that were delivered here."""
+        for mail in mails:
             remove(self.directory, mail)
+
+    def forget_sessions(self) -> None:
+        """Forget what was said."""
         self._tape.clear()
 
     def _explain(self) -> str:

@@ -59,6 +59,26 @@ def _start_stop(setting: Setting) -> Competitors:
     }
 
 
+def _with_a_mail(setting: Setting) -> Competitors:
+    """What a start leaves to the first connection is in it, and the folder that the mail is stored in."""
+    from smtp_pair.network import Pair
+
+    def send(port: int) -> None:
+        with Client(port) as client:
+            client.send(b"Subject: x\r\n\r\nx\r\n")
+
+    def ours() -> None:
+        with Pair() as pair:
+            send(pair.jaku.port)
+
+    def controllers() -> None:
+        with ExitStack() as stack:
+            ports = [controller(Handler(Seen()), stack) for _ in range(2)]
+            send(ports[0])
+
+    return {OURS: _timed(ours, 1000), _CONTROLLERS: _timed(controllers, 1000)}
+
+
 # -- under pytest ----------------------------------------------------------------------------------------------------
 
 _TIMER = """
@@ -262,6 +282,7 @@ CASES = (
         (Beats(_CONTROLLERS, 10),),
         rounds=100,
     ),
+    Case("start_mail_stop", "the same with a mail sent to it", "ms", _with_a_mail, rounds=100),
     Case(
         "pytest_cost",
         "a test under pytest with a pair",
