@@ -24,7 +24,7 @@ SHOWN = [
     "*- mail transcript -*",
     "client 1 -> smtp.jaku.com, 0.000 s",
     "   0.* reply: 220 smtp.jaku.com ESMTP smtp-pair",
-    "   0.* send: rcpt TO:<vader@deathstar.com>",
+    "   0.* send: RCPT TO:<vader@deathstar.com>",
     "   0.* send: ?* octets, sha256 ????????????????]",
     "   0.* reply: 250 2.0.0 taken as *",
     "smtp.jaku.com -> smtp.deathstar.com, 0.* s",

@@ -99,6 +99,7 @@ class House:
             ids=ids,
             durable=durable,
             bounces=False,
+            exists=lambda _: True,
         )
 
     async def attempt(self, route: Route, entry: Entry, rows: Sequence[Row], content: Content) -> Sequence[Answer]:
