@@ -83,6 +83,6 @@ CASES = (
         _ratio,
         (AtMost(1.02),),
         rounds=21,
-    ),  # fmt: skip
+    ),
     Case("faults_look", "the looks at faults that are not there, processor time a mail", "us", _look, (AtMost(2),)),
 )
