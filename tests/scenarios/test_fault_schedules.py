@@ -42,6 +42,9 @@ def test_send_fail_retry_deliver(
             assert len(fired) <= (fault.times or 0) * schedule.count(fault)
 
 
+_VARIES = re.compile(r"\]:[0-9]+|:[0-9]+\)|[0-9a-f]{11}-[0-9a-f]+-[0-9a-f]+|[0-9]{2}:[0-9]{2}:[0-9]{2}")
+
+
 def transcript(folder: Path, seed: int, schedule: tuple[Fault, ...]) -> list[str]:
     """What was said and done, without what differs from run to run: ports, names of mails, times."""
     lines: list[str] = []
@@ -61,7 +64,7 @@ def transcript(folder: Path, seed: int, schedule: tuple[Fault, ...]) -> list[str
         seen: list[Fired] = second.faults.seen
         lines += [str(one) for one in seen]
         lines += [f"queue {one.attempts} {one.last}" for one in first.queue]
-    return [re.sub(r"\]:[0-9]+|:[0-9]+\)|[0-9a-f]{11}-[0-9a-f]+-[0-9a-f]+|[0-9]{2}:[0-9]{2}:[0-9]{2}", "~", line) for line in lines]  # fmt: skip
+    return [_VARIES.sub("~", line) for line in lines]
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
