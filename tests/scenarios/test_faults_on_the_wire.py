@@ -200,7 +200,7 @@ def test_a_throttle_limits_both_directions(server: Server, wire: Connect) -> Non
     began = time.monotonic()
     client.say(
         b"NOOP\r\n" * 99
-    )  # 99 replies of 23 octets; the first 2000 octets come at once, the others wait for them
+    )  # 99 replies of 23 octets: the first 2000 come at once, the others after them
     client.replies(99)
     assert time.monotonic() - began >= 0.09
     assert len(server.faults.seen) == 1
