@@ -12,12 +12,12 @@ import smtplib
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import aiosmtplib
 
 from smtp_pair import Domain, Network, Server
-from smtp_pair.faults import NOISE, Fault
+from smtp_pair.faults import NOISE, BrokenTls, Fault, Phase
 
 MAIL = b"From: luke@a.test\r\nTo: leia@b.test\r\nSubject: Plans\r\n\r\n" + b"The plans are in the droid.\r\n" * 20
 SENDER, RECIPIENT = "luke@a.test", "leia@b.test"
@@ -62,19 +62,19 @@ _DOMAINS = {
 }
 
 
+_TALK: tuple[Phase, ...] = ("MAIL", "RCPT", "DATA", "dot")
+_BROKEN: tuple[BrokenTls, ...] = get_args(BrokenTls)
+
+
 def _cases() -> list[Case]:
-    at = "connect", "greeting", "EHLO", "MAIL", "RCPT", "DATA", "body", "dot", "QUIT"
+    at: tuple[Phase, ...] = "connect", "greeting", "EHLO", "MAIL", "RCPT", "DATA", "body", "dot", "QUIT"
     found = [Case(Fault(phase="greeting", reply=f"{code} not now")) for code in ("421", "554")]
     found += [Case(Fault(phase="EHLO", reply=f"{code} not now")) for code in ("421", "451", "502")]
     found += [Case(Fault(phase="STARTTLS", reply="454 not now"), kind) for kind in ("offered", "required")]
     found += [Case(Fault(phase="AUTH", reply=f"{code} not now"), "auth") for code in ("454", "535")]
-    found += [
-        Case(Fault(phase=phase, reply=f"{code} not now"))
-        for phase in ("MAIL", "RCPT", "DATA", "dot")
-        for code in ("421", "451", "550")
-    ]
+    found += [Case(Fault(phase=phase, reply=f"{code} not now")) for phase in _TALK for code in ("421", "451", "550")]
     found += [Case(Fault(phase="body", bytes=100, reply="421 not now")), Case(Fault(phase="QUIT", reply="421 not now"))]
-    found += [Case(Fault(phase=phase, delay=0.02)) for phase in ("connect", "RCPT", "DATA", "dot")]
+    found += [Case(Fault(phase=phase, delay=0.02)) for phase in ("connect", *_TALK)]
     found += [Case(Fault(throttle=50_000)), Case(Fault(throttle=50_000, phase="body"))]
     found += [Case(Fault(phase=phase, drop=True)) for phase in at]
     found += [Case(Fault(after=phase, drop=True)) for phase in ("RCPT", "dot")]
@@ -89,11 +89,7 @@ def _cases() -> list[Case]:
     found += [Case(Fault(phase="RCPT", overlong=size)) for size in (600, 10_000, 100_000)]
     found += [Case(Fault(phase=phase, overlong=100_000), twice=phase == "dot") for phase in ("greeting", "EHLO", "dot")]
     found += [Case(Fault(hide=[name])) for name in ("PIPELINING", "SIZE", "8BITMIME", "ENHANCEDSTATUSCODES")]
-    found += [
-        Case(Fault(tls=how), kind)
-        for how in ("expired", "wrong host", "unknown CA", "handshake failure", "stripped")
-        for kind in ("offered", "required")
-    ]
+    found += [Case(Fault(tls=how), kind) for how in _BROKEN for kind in ("offered", "required")]
     found += [Case(Fault(store="full")), Case(Fault(store="error")), Case(Fault(down=True)), Case(None)]
     return found
 

@@ -35,9 +35,9 @@ end) and `any` (each command, and the dot); `after DATA ... bytes=100` is 100 oc
 session as a real refusal does: no recipient was added, the transaction stays open or is over. A mail that a fault keeps
 from being taken leaves nothing behind.
 
-For smtplib and aiosmtplib the word is the exception that `sendmail` (`send`) or the end of the session raises; our relay
-puts a mail off and tries again, or bounces it. Where it waits, it does so until the fault is taken back, or for its own
-time-out (`limits.reply`).
+For smtplib and aiosmtplib the word is the exception that `sendmail` (`send`) or the end of the session raises; our
+relay puts a mail off and tries again, or bounces it. Where it waits, it does so until the fault is taken back, or for
+its own time-out (`limits.reply`).
 
 This file is written by `python -m harness.fault_table` from the tests, which fail where it is out of date.
 """

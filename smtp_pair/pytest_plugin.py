@@ -8,7 +8,11 @@ fixture                gives
 ``mail_pair_session``  a pair for the whole session, with ``with pair.fresh():``; for hypothesis and slow suites
 ``mail_pair_config``   what the pairs are made of: override it to change that
 ``mail_env``           the pair's address in environment variables, for a subprocess
+``mail_extensions``    what the servers do not offer in this run of a test that has the marker of that name
 =====================  ===============================================================================================
+
+The marker ``mail_extensions`` runs a test with several subsets of the extensions that the servers of ``mail_pair`` and
+``mail_network`` offer (``smtp_pair.extension_sets`` says which).
 
 All of them serve plain tests, pytest-asyncio and anyio alike: the servers run on a thread and event loop of their own.
 
@@ -130,6 +134,59 @@ class MailNetwork(Protocol):
         ...
 
 
+MARKER = "mail_extensions"
+_SERVED = ("mail_pair", "mail_network")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line(
+        "markers",
+        f"{MARKER}(*, without=None, combinations=None, only=None): run the test with several subsets of the SMTP "
+        "extensions that mail_pair and mail_network offer: with all and without each, with every combination hidden, "
+        "or with only these.",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test with the marker is run once with each subset."""
+    marker = metafunc.definition.get_closest_marker(MARKER)
+    if marker is None:
+        return
+    from smtp_pair.extension_sets import hidden_sets
+    from smtp_pair.mail.errors import ConfigError
+
+    try:
+        sets = hidden_sets(marker.args, marker.kwargs)
+        if not set(_SERVED) & set(metafunc.fixturenames):
+            raise ConfigError(f"{MARKER}: {metafunc.definition.name} has none of the fixtures {', '.join(_SERVED)}")
+    except ConfigError as error:
+        raise pytest.UsageError(f"{metafunc.definition.nodeid}: {error}") from None
+    if MARKER not in metafunc.fixturenames:
+        metafunc.fixturenames.append(MARKER)
+    metafunc.parametrize(MARKER, list(sets.values()), ids=list(sets), indirect=True)
+
+
+@pytest.fixture
+def mail_extensions(request: pytest.FixtureRequest) -> frozenset[str]:
+    """The extensions that no server offers in this run of the test; none without the marker."""
+    hidden: frozenset[str] = getattr(request, "param", frozenset())
+    return hidden
+
+
+def _without(domain: Domain | str, hidden: frozenset[str]) -> Domain | str:
+    """The domain, with the extensions hidden by its configuration."""
+    if not hidden:
+        return domain
+    from dataclasses import replace
+
+    from smtp_pair.config import Domain
+    from smtp_pair.faults import Fault
+
+    config = Domain(domain) if isinstance(domain, str) else domain
+    return replace(config, faults=(*config.faults, Fault(hide=sorted(hidden))))
+
+
 @pytest.fixture(scope="session")
 def mail_pair_config() -> tuple[Domain | str, Domain | str]:
     """The two domains of ``mail_pair`` and ``mail_pair_session``. Override it with a tuple of two
@@ -150,6 +207,7 @@ def _folder(request: pytest.FixtureRequest, factory: pytest.TempPathFactory) -> 
 @pytest.fixture
 def mail_pair(
     mail_pair_config: tuple[Domain | str, Domain | str],
+    mail_extensions: frozenset[str],
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Pair]:
@@ -157,7 +215,8 @@ def mail_pair(
     from smtp_pair.network import Pair
     from smtp_pair.pytest_report import watched
 
-    with Pair(*mail_pair_config, directory=_folder(request, tmp_path_factory)) as pair, watched(request, pair):
+    jaku, deathstar = (_without(domain, mail_extensions) for domain in mail_pair_config)
+    with Pair(jaku, deathstar, directory=_folder(request, tmp_path_factory)) as pair, watched(request, pair):
         yield pair
 
 
@@ -176,7 +235,9 @@ def mail_pair_session(
 
 
 @pytest.fixture
-def mail_network(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MailNetwork]:
+def mail_network(
+    request: pytest.FixtureRequest, tmp_path: Path, mail_extensions: frozenset[str]
+) -> Iterator[MailNetwork]:
     """Starts networks of any domains: ``mail_network("a.test", Domain("b.test", users=["ann"]), routes={...})``."""
     from smtp_pair.network import Network
     from smtp_pair.pytest_report import watched
@@ -199,7 +260,7 @@ def mail_network(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mai
             nonlocal count
             count += 1
             network = Network(
-                *domains,
+                *(_without(domain, mail_extensions) for domain in domains),
                 routes=routes,
                 directory=directory or tmp_path / f"mail-network-{count}",
                 host=host,

@@ -34,12 +34,24 @@ except ImportError as missing:  # said here, and not as a puzzle in the first te
     raise ImportError("smtp_pair.strategies needs hypothesis: pip install smtp-pair[strategies]") from missing
 
 from smtp_pair.clients.message import Attachment, Draft, render
+from smtp_pair.faults import NOISE, Fault, Phase
 from smtp_pair.mail.address import DOMAIN_LIMIT, LOCAL_LIMIT, Address
 
-__all__ = ["RawMail", "addresses", "attachments", "contents", "expand", "filenames", "mails"]
+__all__ = [
+    "RawMail",
+    "addresses",
+    "attachments",
+    "contents",
+    "expand",
+    "fault_schedules",
+    "faults",
+    "filenames",
+    "mails",
+]
 
 MEGABYTE = 1 << 20
 
+_TALK: tuple[Phase, ...] = ("greeting", "EHLO", "MAIL", "RCPT", "DATA", "dot")
 _RESERVED = ("test", "example", "invalid")  # RFC 6761: nobody can be reached there
 _ATEXT = string.ascii_letters + string.digits + "!#$%&'*+/=?^_`{|}~-"
 _QTEXT = "".join(map(chr, range(32, 127)))
@@ -205,6 +217,40 @@ def mails(
         st.builds(_modern, title=title, text=text, attachments=several, encoding=st.sampled_from(_ENCODINGS)),
         st.builds(_legacy, title=title, text=text, attachments=several),
     )
+
+
+def faults(*, max_times: int = 3) -> st.SearchStrategy[Fault]:
+    """Faults that a mail survives: each comes to pass ``max_times`` at most, and none takes time or refuses for good. A
+    client that tries again gets its mail through.
+
+    Examples shrink towards one refusal with 421 in place of the greeting.
+    """
+    if max_times < 1:
+        raise ValueError(f"max_times={max_times!r} leaves no fault: give 1 or more")
+    times, octets, here = st.integers(1, max_times), st.integers(0, 200), st.just(True)
+    talk, everywhere, before = (st.sampled_from(phases) for phases in (_TALK, ("connect", *_TALK), _TALK[:-1]))
+    code = st.sampled_from(("421", "450", "451", "452"))
+    return st.one_of(
+        st.builds(Fault, phase=talk, reply=code, times=times),
+        st.builds(Fault, phase=everywhere, drop=here, times=times),
+        st.builds(Fault, after=before, bytes=octets, drop=here, times=times),
+        st.builds(Fault, phase=everywhere, reset=here, times=times),
+        st.builds(Fault, phase=talk, half_close=here, times=times),
+        st.builds(Fault, phase=talk, garbage=st.just(NOISE), times=times),
+        st.builds(Fault, store=st.sampled_from(("full", "error")), times=times),
+        st.builds(Fault, hide=st.sampled_from((("PIPELINING",), ("SIZE",), ("DSN", "8BITMIME"))), times=times),
+        st.builds(Fault, phase=talk, reply=code, probability=st.sampled_from((0.25, 0.5)), times=times),
+    )
+
+
+def fault_schedules(*, max_faults: int = 4, max_times: int = 3) -> st.SearchStrategy[tuple[Fault, ...]]:
+    """Several of :func:`faults`, in the order in which a server looks at them: ``server.faults.add(*schedule)``.
+
+    Examples shrink towards none.
+    """
+    if max_faults < 0:
+        raise ValueError(f"max_faults={max_faults!r} is no number of faults: give 0 or more")
+    return st.lists(faults(max_times=max_times), max_size=max_faults).map(tuple)
 
 
 # Arguments above hide these names.

@@ -28,6 +28,7 @@ def _ratio(setting: Setting) -> Competitors:
     def took(house: House) -> float:
         with MemoryClient(loop, Session(house, loop)) as client:
             client.say(b"EHLO client.bench.test\r\n")
+            said = b""
             began = time.process_time()
             for _ in range(count):
                 said = client.say(*_PARTS)
@@ -83,6 +84,6 @@ CASES = (
         _ratio,
         (AtMost(1.02),),
         rounds=21,
-    ),  # fmt: skip
+    ),
     Case("faults_look", "the looks at faults that are not there, processor time a mail", "us", _look, (AtMost(2),)),
 )
