@@ -112,7 +112,7 @@ class Log:
         """The line as it may be kept."""
         if not self.client:
             self._tape.meet()
-            self.client = self.client or self._tape.recorder.next_client()  # one of many that long said nothing
+        self.client = self.client or self._tape.recorder.next_client()  # it was one of many that said nothing
         if secret or self._wary:
             verb = line.split(None, 1)[:1]
             self._wary = secret or not verb or verb[0].upper() not in _VERBS
