@@ -196,7 +196,9 @@ def test_the_same_seed_gives_the_same_transcript(tmp_path: Path) -> None:
     def run(name: str) -> list[Transcript]:
         domains = (Domain("a.test", unreachable="bounce"), Domain("b.test", greylist=3600, users=["ann"]))
         with Network(*domains, directory=tmp_path / name, clock="manual", seed=7) as network:
-            network["a.test"].send(["me@a.test", "ann@b.test", "bob@b.test", "x@nowhere.test"], sender="me@a.test")
+            with smtplib.SMTP(network["a.test"].host, network["a.test"].port) as client:
+                recipients = ["me@a.test", "ann@b.test", "bob@b.test", "x@nowhere.test"]
+                client.sendmail("me@a.test", recipients, "Subject: Hi\r\n\r\nText.")
             network.clock.advance(hours=12)
             assert network["b.test"].wait_for(to="ann@b.test").hops == ["smtp.a.test", "smtp.b.test"]
             assert len(network["a.test"].messages) == 3
