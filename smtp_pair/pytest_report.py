@@ -86,6 +86,8 @@ def _state(networks: Sequence[Network]) -> Iterator[str]:
         for server in network:
             mails = server.messages
             waiting = server.queued()
+            if server.transcripts_dropped:
+                yield f"{server.hostname}: {server.transcripts_dropped:,} sessions before these were not kept"
             if mails or waiting:
                 yield f"{server.hostname}: delivered {len(mails)}" + (f", waiting {len(waiting)}:" if waiting else "")
                 yield from (f"  - {one}" for one in waiting[:10])

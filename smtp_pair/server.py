@@ -146,6 +146,11 @@ class Server(Waits):
         answering one's to tell. Every word is there before its consequences: once a mail is, so is its 250."""
         return self._tape.transcripts(self._content_of, self._ids.__contains__)
 
+    @property
+    def transcripts_dropped(self) -> int:
+        """How many sessions there were before those in :attr:`transcripts`."""
+        return self._tape.dropped
+
     def _content_of(self, mail_id: str) -> tuple[int, str] | None:
         """Size and digest of what was sent, for the mails that are here."""
         for mail in reversed(self._inbox.mails):

@@ -129,6 +129,7 @@ class Session(SMTP):
             del self._house.peers[host]
         if error is not None and not self._upgrading:  # a handshake that fails is told by itself
             self._log.note(f"the connection was lost: {error.strerror if isinstance(error, OSError) else error}")
+        self._log.end()
         super().connection_lost(error)
 
     def eof_received(self) -> bool | None:

@@ -59,6 +59,19 @@ def test_both_sides_of_a_hop(mail_pair: Pair) -> None:
     ]
 
 
+def test_a_kept_connection_is_told_after_a_fresh_start(mail_pair: Pair) -> None:
+    """What is said over it from then on, and nothing of before."""
+    for turn in range(3):
+        with mail_pair.fresh():
+            mail_pair.jaku.send("vader@deathstar.com", sender=f"turn{turn}@example.org")
+            mail_pair.deathstar.wait_for(to="vader@deathstar.com")
+            [said] = mail_pair.deathstar.transcripts
+            assert said.client == "smtp.jaku.com"
+            [sender] = [line for line in said.commands if line.startswith("MAIL")]
+            assert f"<turn{turn}@example.org>" in sender
+            assert [one.client for one in mail_pair.jaku.transcripts] == ["client 1"]
+
+
 def test_all_is_there_when_the_mail_is(mail_pair: Pair) -> None:
     """The 250 to a mail is recorded before anybody can see the mail; QUIT is, with its answer, before the client has
     it."""
