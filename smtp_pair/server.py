@@ -27,7 +27,6 @@ from smtp_pair.facts import Fact
 from smtp_pair.greylist import Greylist
 from smtp_pair.inbox import Inbox
 from smtp_pair.journal import Journal, Listener
-from smtp_pair.ledger import read
 from smtp_pair.listener import listen
 from smtp_pair.mail import reply
 from smtp_pair.mail.address import Address, domain_key
@@ -93,6 +92,8 @@ class Server(Waits):
         self._tape = Tape(config.hostname, recorder)
         self._conservation = conservation
         self._running: _Running | None = None
+        self._left: Queued = {}
+        """What was in the queue when it stopped: from then on another run may take it up."""
         self.more_to_explain: Callable[[], list[str]] = list
         """What the network knows of mail on its way here, in lines."""
 
@@ -248,6 +249,7 @@ class Server(Waits):
         running, self._running = self._running, None
         if running is not None:
             await running.close()
+            self._left = running.spool.held()
         self._journal.close()
         self._give_up_folder()
 
@@ -259,10 +261,7 @@ class Server(Waits):
         """What its queue holds, for the account. Not ``settled``: attempts are under way, and which recipients wait is
         not certain."""
         if self._running is None:
-            held: dict[str, set[Address]] = {}
-            for entry in read(self.directory / "spool"):
-                held[entry.id] = {row.recipient.address for row in entry.waiting}
-            return held
+            return self._left
         return {mail_id: waiting if settled else None for mail_id, waiting in self._running.spool.held().items()}
 
     def forget(self) -> None:
