@@ -217,6 +217,11 @@ class Conservation:
         return [*self._faults, *lost]
 
     @property
+    def at_rest(self) -> bool:
+        """Whether there is nothing to await and nothing to look into: every recipient has its end."""
+        return not (self._open or self._faults or self._comparing)
+
+    @property
     def account(self) -> Account:
         """The sums."""
         queued = sum(record.open for record in tuple(self._open.values()))

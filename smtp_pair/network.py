@@ -327,7 +327,7 @@ class Network:
         First the attempts under way are awaited, up to ``timeout`` seconds: one that takes longer is in the queue.
         What was sent again because a next hop's reply was lost is a duplicate, and allowed (RFC 5321 4.5.4.1).
         """
-        if self._conservation.account.accepted:  # else there is nothing to await
+        if not self._conservation.at_rest:
             faults = (
                 background.run(self._conservation.unaccounted(self._settled, self._held, timeout))
                 if self._running

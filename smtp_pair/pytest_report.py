@@ -55,15 +55,18 @@ def watched(request: pytest.FixtureRequest, network: Network) -> Iterator[None]:
 
 def add(item: pytest.Item, report: pytest.TestReport, networks: Sequence[Network]) -> None:
     """Show what was said, where that is wanted, and keep it."""
-    mode = setting(item.config, "transcript")
     if report.failed:
         item.stash[FAILED] = True
-    wanted = (mode == "on" and report.when == "call") or (mode != "off" and report.failed)
-    folder = _folder(item)
-    if not wanted:
-        if report.when == "teardown" and report.passed and SHOWN not in item.stash:
-            _forget(folder)  # of an earlier run, in which the test failed
+    elif report.when == "setup":
         return
+    mode = setting(item.config, "transcript")
+    output = item.config.rootpath / setting(item.config, "output")
+    always = mode == "on" and report.when == "call"
+    if not always and not (report.failed and mode != "off"):
+        if report.when == "teardown" and report.passed and SHOWN not in item.stash and output.is_dir():
+            _forget(output / folder_name(item.nodeid))  # of an earlier run, in which the test failed
+        return
+    folder = output / folder_name(item.nodeid)
     said = [one for network in networks for one in network.transcripts]
     kept = _keep(folder, said, networks, item.config.rootpath)
     if SHOWN in item.stash:
@@ -83,6 +86,8 @@ def _state(networks: Sequence[Network]) -> Iterator[str]:
         for server in network:
             mails = server.messages
             waiting = server.queued()
+            if server.transcripts_dropped:
+                yield f"{server.hostname}: {server.transcripts_dropped:,} sessions before these were not kept"
             if mails or waiting:
                 yield f"{server.hostname}: delivered {len(mails)}" + (f", waiting {len(waiting)}:" if waiting else "")
                 yield from (f"  - {one}" for one in waiting[:10])
@@ -96,11 +101,6 @@ def folder_name(nodeid: str) -> str:
     and no two tests share one, whatever a file system thinks of capitals."""
     plain = re.sub(r"[^A-Za-z0-9_]+", "-", nodeid).strip("-")
     return f"{plain[:80]}-{hashlib.sha256(nodeid.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
-
-
-def _folder(item: pytest.Item) -> Path:
-    output = Path(setting(item.config, "output"))
-    return item.config.rootpath / output / folder_name(item.nodeid)
 
 
 def _forget(folder: Path) -> None:

@@ -61,6 +61,8 @@ class Log:
     """"" until it has said something."""
     server = ""
     relayed = False
+    over = False
+    """Whether the connection is gone."""
     _dropped = 0
     _wary = False  # the line after an AUTH that was refused may be the answer to no challenge
     _watchful = False  # whether a line needs more than to be written down
@@ -107,12 +109,24 @@ class Log:
 
     def end(self) -> None:
         """Nothing follows."""
+        self.over = True
+
+    @property
+    def said(self) -> bool:
+        """Whether there is anything in it."""
+        return bool(self._events)
+
+    def restart(self) -> None:
+        """Forget what was said so far."""
+        self._events.clear()
+        self._dropped = 0
+        self.began = self._now()
 
     def _fit(self, line: bytes, *, secret: bool) -> bytes:
         """The line as it may be kept."""
         if not self.client:
             self._tape.meet()
-            self.client = self.client or self._tape.recorder.next_client()  # one of many that long said nothing
+        self.client = self.client or self._tape.recorder.next_client()  # it was one of many that said nothing
         if secret or self._wary:
             verb = line.split(None, 1)[:1]
             self._wary = secret or not verb or verb[0].upper() not in _VERBS
@@ -219,6 +233,7 @@ class Silent(Log):
     def chunk(self, size: int, moment: float) -> None: ...
     def note(self, text: str) -> None: ...
     def end(self) -> None:
+        super().end()
         self._ends()
 
 
@@ -300,7 +315,9 @@ class Tape:
 
     def in_vain(self, hop: NextHop, why: str, now: Callable[[], float]) -> None:
         """This server could not connect to a next hop, its own neighbours included: there is nobody else to tell."""
-        self._conversation(hop, now).note(f"no connection: {why}")
+        log = self._conversation(hop, now)
+        log.note(f"no connection: {why}")
+        log.end()
 
     def _conversation(self, hop: NextHop, now: Callable[[], float]) -> Log:
         log = Log(self, now(), now)
@@ -322,7 +339,7 @@ class Tape:
     def transcripts(self, resolve: Resolve, ours: Callable[[str], bool]) -> list[Transcript]:
         """What is kept, in the order in which it began."""
         start = self.recorder.start or 0.0
-        return [log.transcript(start, resolve, ours) for log in tuple(self._logs)]
+        return [log.transcript(start, resolve, ours) for log in tuple(self._logs) if log.said]
 
     @property
     def dropped(self) -> int:
@@ -330,8 +347,11 @@ class Tape:
         return self.count - len(self._logs)
 
     def clear(self) -> None:
-        """Forget them."""
+        """Forget what was said. Connections that are open, such as those kept to a next hop, go on being recorded."""
         self.meet()
-        self._logs.clear()
+        going_on = [log for log in self._logs if not log.over]
+        for log in going_on:
+            log.restart()
+        self._logs = deque(going_on, maxlen=SESSIONS)
         self.bodies = _Bodies()
-        self.count = 0
+        self.count = len(going_on)

@@ -30,7 +30,6 @@ from smtp_pair.faults import Fired
 from smtp_pair.folder import Folder
 from smtp_pair.inbox import Inbox
 from smtp_pair.journal import Journal, Listener
-from smtp_pair.ledger import read
 from smtp_pair.listener import Door, listen
 from smtp_pair.mail import reply
 from smtp_pair.mail.address import Address, domain_key
@@ -102,6 +101,8 @@ class Server(Waits):
         self._made_inbox: Inbox | None = None
         self._tape = Tape(config.hostname, recorder)
         self._conservation = conservation
+        self._left: Queued = {}
+        """What was in the queue when it stopped: from then on another run may take it up."""
         self.more_to_explain: Callable[[], list[str]] = list
         """What the network knows of mail on its way here, in lines."""
 
@@ -159,6 +160,11 @@ class Server(Waits):
         a client with next hops that are not of this network. What is said between two servers of the network is the
         answering one's to tell. Every word is there before its consequences: once a mail is, so is its 250."""
         return self._tape.transcripts(self._content_of, self._ids.__contains__)
+
+    @property
+    def transcripts_dropped(self) -> int:
+        """How many sessions there were before those in :attr:`transcripts`."""
+        return self._tape.dropped
 
     def _content_of(self, mail_id: str) -> tuple[int, str] | None:
         """Size and digest of what was sent, for the mails that are here."""
@@ -319,6 +325,7 @@ class Server(Waits):
             self._ways = self._running = None
         if running is not None:
             await running.close()
+            self._left = running.spool.held()
         self._closed()
 
     def _closed(self) -> None:
@@ -347,10 +354,7 @@ class Server(Waits):
         """What its queue holds, for the account. Not ``settled``: attempts are under way, and which recipients wait is
         not certain."""
         if self._running is None:
-            held: dict[str, set[Address]] = {}
-            for entry in read(self.directory / "spool"):
-                held[entry.id] = {row.recipient.address for row in entry.waiting}
-            return held
+            return self._left
         return {mail_id: waiting if settled else None for mail_id, waiting in self._running.spool.held().items()}
 
     @property

@@ -144,10 +144,11 @@ class Session(SMTP):
         self._house.peers[host] -= 1
         if not self._house.peers[host]:
             del self._house.peers[host]
-        if error is not None:
+        if error is not None and not self._upgrading:  # a handshake that fails is told by itself
             self._log.note(f"the connection was lost: {error.strerror if isinstance(error, OSError) else error}")
         if self._mischief is not None:
             self._faults.stalled.discard(self)
+        self._log.end()
         super().connection_lost(error)
 
     def data_received(self, octets: bytes) -> None:

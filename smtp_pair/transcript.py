@@ -23,7 +23,7 @@ SHOWN = 400
 _DIGEST_SHOWN = 16
 _MAIL_ID = re.compile(r"\b[0-9a-f]{11}-[0-9a-f]{10}-[0-9a-f]+\b")
 _PORT = re.compile(r"(\[?(?:127\.0\.0\.1|::1|localhost)\]?):[0-9]{1,5}\b")
-_SIZE = re.compile(r"\bSIZE=[0-9]+")
+_SIZE = re.compile(r"\bSIZE=[0-9]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,34 +135,37 @@ def render(transcripts: Iterable[Transcript], most: int | None = None, *, brief:
     return "\n".join(lines)
 
 
-def normal(transcripts: Transcript | Iterable[Transcript]) -> list[str]:
+def normal(transcripts: Transcript | Iterable[Transcript], *, bodies: bool = True) -> list[str]:
     """The form in which two runs are compared: no times, mails numbered in the order in which they are named, no
     ports. What depends on the moment of the run (the size of a mail with our trace fields on top, the text of a
-    notification) is left out."""
+    notification) is left out. ``bodies=False`` leaves all bodies out, for a client that dates its mails."""
     chosen = [transcripts] if isinstance(transcripts, Transcript) else sorted(transcripts, key=lambda one: one.began)
-    text = "\n".join(line for one in chosen for line in _normal(one))
+    text = "\n".join(line for one in chosen for line in _normal(one, bodies=bodies))
     numbers: dict[str, int] = {}
     text = _MAIL_ID.sub(lambda found: f"<mail {numbers.setdefault(found[0], len(numbers) + 1)}>", text)
     return _PORT.sub(r"\1:<port>", text).split("\n")
 
 
-def _normal(one: Transcript) -> Iterator[str]:
+def _normal(one: Transcript, *, bodies: bool) -> Iterator[str]:
     yield f"{one_line(one.client)} -> {one_line(one.server)}"
     notification = False
     for event in one.events:
-        if event.kind == "body" and notification:
-            yield "  send: [a notification]"
+        if event.kind == "body" and (notification or not bodies):
+            yield "  send: [a notification]" if notification else "  send: [a mail]"
             continue
         for line in event.lines():
-            yield "  " + (_SIZE.sub("SIZE=<n>", line) if one.relayed else line)
+            yield "  " + (_SIZE.sub("SIZE=<n>", line) if one.relayed or not bodies else line)
         if event.kind == "send" and event.text[:5].upper() == "MAIL ":
             notification = one.relayed and "<>" in event.text
 
 
-def diff(before: Transcript | Iterable[Transcript], after: Transcript | Iterable[Transcript]) -> str:
+def diff(
+    before: Transcript | Iterable[Transcript], after: Transcript | Iterable[Transcript], *, bodies: bool = True
+) -> str:
     """How the second run differs from the first, both in their normal form, as ``diff -u`` shows it; "": not at
-    all."""
-    return "\n".join(difflib.unified_diff(normal(before), normal(after), "before", "after", lineterm=""))
+    all. ``bodies`` as in :func:`normal`."""
+    first, second = normal(before, bodies=bodies), normal(after, bodies=bodies)
+    return "\n".join(difflib.unified_diff(first, second, "before", "after", lineterm=""))
 
 
 # -- on disk ----------------------------------------------------------------------------------------------------------

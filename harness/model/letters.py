@@ -15,9 +15,7 @@ STYLES: Sequence[Style] = ("in steps", "pipelined", "in chunks")
 _CHUNK = 7  # octets: line ends and dots come to lie at the joints
 
 
-def hand_over(
-    host: str, port: int, sender: str, recipients: Sequence[str], content: bytes, style: Style
-) -> list[Says]:
+def hand_over(host: str, port: int, sender: str, recipients: Sequence[str], content: bytes, style: Style) -> list[Says]:
     """Send the mail; what the server said in the end for each recipient, "nothing" where its last reply is lost."""
     client = Wire(host, port)
     try:

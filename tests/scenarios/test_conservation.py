@@ -118,8 +118,8 @@ def test_fresh_begins_a_new_account(mail_network: MailNetwork, monkeypatch: pyte
 
 @pytest.mark.parametrize("durability", ["fast", "durable"])
 def test_a_restart_loses_nothing(tmp_path: Path, durability: Any) -> None:
-    """Neither of the network, whose account goes on, nor of the folder, whose mails are an earlier run's to a new one;
-    and while it is stopped, the queue on disk is looked at."""
+    """Neither of the network, whose account goes on, nor of the folder, whose mails are an earlier run's to a new one.
+    What was left in a queue is the next run's to account for."""
     with Network("a.test", routes={"b.test": NOWHERE}, directory=tmp_path, durability=durability) as network:
         network["a.test"].send(["ann@b.test", "bob@b.test"])
         network.settle()
@@ -127,10 +127,12 @@ def test_a_restart_loses_nothing(tmp_path: Path, durability: Any) -> None:
         assert ends(network) == {"queued": 2}
         network.start()
         assert ends(network) == {"queued": 2}
+        first = network
     with Network("a.test", "b.test", directory=tmp_path, durability=durability) as network:
         network["b.test"].wait_for(to="ann@b.test")
         network.settle()
         assert ends(network) == {"forwarded": 2, "delivered": 2}
+    assert ends(first) == {"queued": 2}
 
 
 # -- duplicates --------------------------------------------------------------------------------------------------------

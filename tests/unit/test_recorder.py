@@ -65,7 +65,7 @@ def test_who_speaks(tape: Tape) -> None:
         log.command(b"EHLO x", 0.0)
     parted()
     tape.answers(("127.0.0.1", 11), 0.0, float).command(b"EHLO x", 0.0)
-    tape.answers(("127.0.0.1", 11), 0.0, float)
+    tape.answers(("127.0.0.1", 11), 0.0, float).reply(b"220 hello\r\n", 0.0)
     assert [(one.client, one.relayed) for one in transcripts(tape)] == [
         ("client 1", False),
         ("smtp.deathstar.com", True),
@@ -79,12 +79,12 @@ def test_who_is_spoken_to(tape: Tape) -> None:
     """A conversation within the network is the other end's to tell; all others are told, and every attempt to connect
     that fails. A next hop goes by the domain that it is the way to."""
     assert isinstance(tape.speaks(OURS, ("127.0.0.1", 1), float), Silent)
-    tape.speaks(FOREIGN, ("127.0.0.1", 1), float)
-    tape.speaks(NextHop("127.0.0.1", 8), ("127.0.0.1", 1), float)
+    tape.speaks(FOREIGN, ("127.0.0.1", 1), float).note("one")
+    tape.speaks(NextHop("127.0.0.1", 8), ("127.0.0.1", 1), float).note("two")
     tape.in_vain(OURS, "connection refused", float)
     assert [(one.client, one.server, one.notes) for one in transcripts(tape)] == [
-        ("smtp.jaku.com", "the next hop of third.test", []),
-        ("smtp.jaku.com", "127.0.0.1:8", []),
+        ("smtp.jaku.com", "the next hop of third.test", ["one"]),
+        ("smtp.jaku.com", "127.0.0.1:8", ["two"]),
         ("smtp.jaku.com", "smtp.deathstar.com", ["no connection: connection refused"]),
     ]
 
@@ -153,10 +153,19 @@ def test_an_endless_line_is_cut(tape: Tape) -> None:
 
 
 def test_what_is_cleared_is_gone(tape: Tape) -> None:
-    """Clients are counted anew as well."""
-    tape.answers(("127.0.0.1", 1), 0.0, float).command(b"NOOP", 0.0)
+    """Clients are counted anew as well. A connection that is open goes on; until something is said there is nothing to
+    show."""
+    logs = [tape.answers(("127.0.0.1", 1), 0.0, float) for _ in range(2)]
+    for log in logs:
+        log.command(b"NOOP", 0.0)
+    logs[0].end()
     tape.clear()
     tape.recorder.reset()
     assert transcripts(tape) == []
+    logs[1].command(b"RSET", 0.0)
+    assert [one.commands for one in transcripts(tape)] == [["RSET"]]
+    logs[1].end()
+    tape.clear()
+    tape.recorder.reset()
     tape.answers(("127.0.0.1", 1), 0.0, float).command(b"NOOP", 0.0)
     assert transcripts(tape)[0].client == "client 1"

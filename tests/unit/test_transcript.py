@@ -111,6 +111,17 @@ def test_a_difference_is_seen() -> None:
     ]
 
 
+def test_a_client_that_dates_its_mails() -> None:
+    """Its bodies may be left out, and what it says of their size."""
+    one, two = (
+        session(Event(0.0, "send", f"mail FROM:<a@b> size={size}"), Event(0.0, "body", size=size, sha256=str(size)))
+        for size in (1, 2)
+    )
+    assert transcript.diff(one, two) != ""
+    assert transcript.diff(one, two, bodies=False) == ""
+    assert transcript.normal(one, bodies=False)[1:] == ["  send: mail FROM:<a@b> SIZE=<n>", "  send: [a mail]"]
+
+
 _text = st.text(max_size=20) | st.binary(max_size=20).map(lambda octets: octets.decode("utf-8", "surrogateescape"))
 _moment = st.integers(0, 10**9).map(lambda micro: micro / 10**6)
 _event = st.builds(Event, _moment, st.sampled_from(["send", "reply", "note"]), _text) | st.builds(
