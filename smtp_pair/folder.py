@@ -76,7 +76,7 @@ class Folder:
         if not missing and os.path.isdir(path) and not writable:
             raise StartError(errno.EACCES, f"{self._path}: the folder can't be written")
         if not os.path.isdir(path) or not writable:
-            code = errno.EACCES if os.path.isdir(path) else errno.ENOTDIR
+            code = errno.EACCES if os.path.isdir(path) else errno.ENOTDIR if missing else errno.EEXIST
             raise StartError(code, f"{self._path}: no folder for mail: {os.strerror(code)}")
         return missing
 

@@ -62,6 +62,10 @@ _SETTINGS: Mapping[str, tuple[tuple[str, ...], str, str]] = {
 }
 
 
+MARKER = "mail_extensions"
+_SERVED = ("mail_pair", "mail_network")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """--mail-transcript, --mail-output, --mail-conservation."""
     group = parser.getgroup("smtp-pair", "mail servers (smtp-pair)")
@@ -76,6 +80,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "mail_losses(reason): this test loses mail, or doubles it, on purpose: no check at its end (smtp-pair)",
+    )
+    config.addinivalue_line(
+        "markers",
+        f"{MARKER}(*, without=None, combinations=None, only=None): run the test with several subsets of the SMTP "
+        "extensions that mail_pair and mail_network offer: with all and without each, with every combination hidden, "
+        "or with only these.",
     )
     for name in _SETTINGS:
         setting(config, name)
@@ -132,20 +142,6 @@ class MailNetwork(Protocol):
     ) -> Network:
         """Start a network; it is stopped at the end of the test. The arguments are Network's."""
         ...
-
-
-MARKER = "mail_extensions"
-_SERVED = ("mail_pair", "mail_network")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
-    config.addinivalue_line(
-        "markers",
-        f"{MARKER}(*, without=None, combinations=None, only=None): run the test with several subsets of the SMTP "
-        "extensions that mail_pair and mail_network offer: with all and without each, with every combination hidden, "
-        "or with only these.",
-    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -14,7 +14,7 @@ from smtp_pair.mail.bounce import Report
 from smtp_pair.mail.envelope import Envelope
 from smtp_pair.notifier import Notifier
 from smtp_pair.protocol import Conversation
-from smtp_pair.routes import Route, Routes, UNREACHABLE
+from smtp_pair.routes import UNREACHABLE, Route, Routes
 
 
 @contextmanager

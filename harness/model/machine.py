@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -38,9 +38,8 @@ RECIPIENTS = (
 )
 LINES = (b"", b".", b"..", b".a", b"a.", b"\xe9t\xe9", b"From me", b"\t", b"x" * 998)
 
-PHASES: Mapping[Phase, str] = {"MAIL": "MAIL", "RCPT": "RCPT", "DATA": "DATA", "dot": "dot"}
-"""What the faults call them."""
-
+_TOO_LONG = 1 << 17
+"""Octets of a reply that no client takes."""
 _TOKEN = re.compile(rb"token-\d+\.")
 _TEXTS: dict[Says, str] = {"later": "451 4.3.0 later", "never": "550 5.7.1 never"}
 
@@ -78,7 +77,7 @@ class NetworkMachine(RuleBasedStateMachine):
         ]
         self.world = World(hosts, PATIENCE, self.network.clock.now())
 
-    # -- clients ---------------------------------------------------------------------------------------------------------
+    # -- clients -------------------------------------------------------------------------------------------------------
 
     @rule(
         domain=domains,
@@ -98,21 +97,21 @@ class NetworkMachine(RuleBasedStateMachine):
         expected = self.world.offer(domain, Letter(token, sender), recipients)
         assert hand_over(server.host, server.port, sender, recipients, content, style) == expected
 
-    # -- what goes wrong -------------------------------------------------------------------------------------------------
+    # -- what goes wrong -----------------------------------------------------------------------------------------------
 
     @rule(domain=domains, phase=phases, says=st.sampled_from(["later", "never"]))
     def refuse(self, domain: str, phase: Phase, says: Says) -> None:
         """From now on a server refuses at that point, whatever it is asked."""
         self._calm(domain)
         self.world.hosts[domain].moods[phase] = says
-        self.network[domain].faults.reject(PHASES[phase], _TEXTS[says])
+        self.network[domain].faults.reject(phase, _TEXTS[says])
 
     @rule(domain=domains)
     def lose_replies(self, domain: str) -> None:
         """From now on a server takes mails, and its client never hears of it: C79."""
         self._calm(domain)
         self.world.hosts[domain].moods["dot"] = "nothing"
-        self.network[domain].faults.drop(after=PHASES["dot"])
+        self.network[domain].faults.overlong("dot", _TOO_LONG)  # it says so, and nobody can read it
 
     @rule(domain=domains)
     def calm(self, domain: str) -> None:
@@ -140,7 +139,7 @@ class NetworkMachine(RuleBasedStateMachine):
         self.world.apart.clear()
         self.network.heal()
 
-    # -- time ------------------------------------------------------------------------------------------------------------
+    # -- time ----------------------------------------------------------------------------------------------------------
 
     @rule(seconds=st.sampled_from([1, 59, 60, 600, 3600, 6 * 3600]))
     def wait(self, seconds: int) -> None:
@@ -165,7 +164,7 @@ class NetworkMachine(RuleBasedStateMachine):
         self.network.stop()
         self.network.start()
 
-    # -- what must hold --------------------------------------------------------------------------------------------------
+    # -- what must hold ------------------------------------------------------------------------------------------------
 
     @invariant()
     def all_is_where_it_must_be(self) -> None:
@@ -196,7 +195,7 @@ class NetworkMachine(RuleBasedStateMachine):
                 self.network.stop()
             self._folder.cleanup()
 
-    # -- how ---------------------------------------------------------------------------------------------------------------
+    # -- how -----------------------------------------------------------------------------------------------------------
 
     def _calm(self, domain: str) -> None:
         host = self.world.hosts[domain]

@@ -100,7 +100,7 @@ class World:
         """A client brings a mail to a server; what it is told in the end for each of the recipients."""
         return self._visit(self.hosts[domain], letter, recipients)
 
-    # -- time ------------------------------------------------------------------------------------------------------------
+    # -- time ----------------------------------------------------------------------------------------------------------
 
     def advance(self, seconds: float) -> None:
         """Let time pass, from one due moment to the next."""
@@ -130,7 +130,7 @@ class World:
         for batch in batches:
             self._attempt(host, batch)
 
-    # -- a server takes a mail ---------------------------------------------------------------------------------------------
+    # -- a server takes a mail -----------------------------------------------------------------------------------------
 
     def _visit(self, host: Host, letter: Letter, recipients: Sequence[str]) -> list[Says]:
         if host.mood("MAIL") != "yes":
@@ -170,7 +170,7 @@ class World:
         for address in {recipient.lower() for recipient in recipients}:
             self.delivered[host.domain, address, letter.token, letter.told] += 1
 
-    # -- a server passes a mail on -----------------------------------------------------------------------------------------
+    # -- a server passes a mail on -------------------------------------------------------------------------------------
 
     def _attempt(self, host: Host, batch: Batch) -> None:
         batch.attempts += 1

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from harness.targets.place import Delivered, Place, TargetError
+from smtp_pair import background
 
 if TYPE_CHECKING:
     from smtp_pair import Network, Server
@@ -41,4 +42,4 @@ class Ours(Place):
 
     def forget(self) -> None:
         """Empty its mailboxes."""
-        self.server.forget()
+        self.server.remove(background.run(self.server.forget()))

@@ -140,8 +140,8 @@ def test_nobody_is_there() -> None:
 
 def test_more_recipients_than_go_in_one_turn() -> None:
     """Neither side waits for the other to read: each recipient has its own reply."""
-    people = [f"p{number}@jaku.com" for number in range(999)]
+    people = [f"p{number}@jaku.com" for number in range(250)]
     with Pair() as pair:
         replies = pair.jaku.send([*people, "you@nowhere.test"])
-        assert [reply.code for reply in replies.values()] == [250] * 999 + [550]
-        assert len(pair.jaku.messages[0].delivered_to) == 999
+        assert [reply.code for reply in replies.values()] == [250] * 250 + [550]
+        assert len(pair.jaku.messages[0].delivered_to) == 250

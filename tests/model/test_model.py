@@ -15,10 +15,9 @@ from harness.model.machine import NetworkMachine
 STEPS = 30
 
 
-class TestModel(NetworkMachine.TestCase):
+def test_the_servers_do_as_the_model_does() -> None:
     """Whatever happens, each mail is where it must be and nowhere else, octet for octet, and in the end none waits."""
-
-    settings = settings(stateful_step_count=STEPS)
+    run_state_machine_as_test(NetworkMachine, settings=settings(stateful_step_count=STEPS))
 
 
 @pytest.mark.parametrize("plant", BUGS.values(), ids=[name.replace(" ", "-") for name in BUGS])

@@ -248,7 +248,7 @@ class Waits(logging.Handler):
         refused.set()
 
 refused = threading.Event()
-logging.getLogger("asyncio").addHandler(Waits())
+logging.getLogger("smtp_pair.acceptor").addHandler(Waits())
 resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
 with Network(Domain("a.test", durability="durable"), directory=sys.argv[1]) as network:
     server = network["a.test"]
