@@ -41,7 +41,8 @@ class Boxed:
     """A running program; ``shell`` are lines of sh that prepare its mounts, ``log`` is where it says what it says."""
 
     def __init__(self, command: Sequence[str], log: Path, *, shell: str = "") -> None:
-        script = f'{_PREPARATION}{shell}\nexec "$@"'
+        # sh remains the first process: one that changes its user would be forgotten by --kill-child (prctl(2)).
+        script = f'{_PREPARATION}{shell}\n"$@" &\nwait $!'
         with log.open("ab") as said:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "unshare", *_NAMESPACES, "sh", "-c", script, "sh", *command],
