@@ -28,6 +28,8 @@ _NAMESPACES = ("--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 @cache
 def why_not() -> str:
     """Why no program can be run in this way here; "" where it can."""
+    if os.environ.get("SMTP_PAIR_NO_TARGETS"):
+        return "SMTP_PAIR_NO_TARGETS is set"
     if os.name != "posix" or not hasattr(os, "geteuid") or os.geteuid() != 0:
         return "needs root, to run with users and a mount namespace of its own"
     for tool in ("unshare", "setpriv", "nsenter"):
