@@ -25,7 +25,7 @@ pytest.register_assert_rewrite(
 
 from harness import evidence, evidence_of_ours, stage  # noqa: E402
 from harness.behaviours import BEHAVIOURS, Behaviour, Wire  # noqa: E402
-from harness.destinations import BOUNCED, DELAYED, DELIVERED, FORWARDED, PLAIN, Destination, crowd  # noqa: E402
+from harness.destinations import BOUNCED, DELAYED, DELIVERED, FORWARDED, PLAIN, Destination, Meaning, Serving, crowd  # noqa: E402
 from harness.evidence import Transaction  # noqa: E402
 from harness.stage import Stage  # noqa: E402
 from harness.target_options import DIFFERENCE, TARGET, Chosen  # noqa: E402
@@ -64,8 +64,8 @@ class Scenario:
         first = not backwards
         stage = stage.turned() if backwards else stage
         here, there = stage.here, stage.there
-        meanings = crowd(self.destination.at(here, there), self.behaviour.crowd)
-        drafts = [_draft(f"luke@{here.domain}", meanings, number) for number in range(1, self.behaviour.mails + 1)]
+        drafts = [crowded(self, here, there, number)[0] for number in range(1, self.behaviour.mails + 1)]
+        meanings = crowded(self, here, there)[1]
         wire = Wire()
         with wire.recorded():
             answers = self.behaviour.send(here, drafts, folder)
@@ -83,6 +83,12 @@ class Scenario:
         if not self.goes_beyond:  # what ours writes down of bounces and delays is for tests/rules
             evidence_of_ours.check(here, there, transactions)
         return {difference.name for _, met in expected for difference in met}
+
+
+def crowded(scenario: Scenario, here: Serving, there: Serving, number: int = 1) -> tuple[Draft, dict[str, Meaning]]:
+    """A mail of a scenario, and what is to become of each of its recipients."""
+    meanings = crowd(scenario.destination.at(here, there), scenario.behaviour.crowd)
+    return _draft(f"luke@{here.domain}", meanings, number), meanings
 
 
 def _draft(sender: str, recipients: Iterable[str], number: int) -> Draft:
@@ -118,7 +124,7 @@ def play(request: pytest.FixtureRequest, mail_target: Chosen, tmp_path: Path) ->
 
     def play(scenario: Scenario, *, backwards: bool = False) -> None:
         item.user_properties.append((TARGET, mail_target.name))
-        if reason := mail_target.why_not(scenario.goes_beyond, FORWARDED in scenario.destination.meanings.values()):
+        if reason := mail_target.why_not(scenario.destination):
             pytest.skip(f"{mail_target.name}: {reason}")
         if mail_target.target is None:
             scenario.play(_embedded(request, scenario), folder, backwards=backwards)

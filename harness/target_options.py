@@ -20,6 +20,7 @@ import pytest
 
 pytest.register_assert_rewrite("harness.targets.place")
 
+from harness.destinations import BOUNCED, DELAYED, FORWARDED, Destination  # noqa: E402
 from harness.stage import ExternalTarget, Stage, Target  # noqa: E402
 from harness.targets.catalogue import DAEMONS, EMBEDDED, NAMES  # noqa: E402
 from harness.targets.external import Elsewhere  # noqa: E402
@@ -47,14 +48,17 @@ class Chosen:
     """None: ours."""
     elsewhere: Elsewhere | None = None
 
-    def why_not(self, beyond: bool, forward: bool) -> str:
-        """Why a scenario can't be played on it; "" where it can."""
+    def why_not(self, destination: Destination) -> str:
+        """Why a mail to this destination can't be asked of it; "" where it can."""
         if self.elsewhere is None:
             return ""
-        if beyond:
+        meanings = set(destination.meanings.values())
+        if not meanings.isdisjoint({BOUNCED, DELAYED}):
             return "it has no way to wall.test and slow.test"
-        if forward and not self.elsewhere.neighbour:
+        if FORWARDED in meanings and not self.elsewhere.neighbour:
             return "--mail-target-neighbour PORT does not say where it hands on mail for deathstar.com"
+        if any("here_host" in template for template in destination.meanings):
+            return "nobody has said what it calls itself"
         return ""
 
 

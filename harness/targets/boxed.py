@@ -28,6 +28,8 @@ _NAMESPACES = ("--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 @cache
 def why_not() -> str:
     """Why no program can be run in this way here; "" where it can."""
+    if os.environ.get("SMTP_PAIR_NO_TARGETS"):
+        return "SMTP_PAIR_NO_TARGETS is set"
     if os.name != "posix" or not hasattr(os, "geteuid") or os.geteuid() != 0:
         return "needs root, to run with users and a mount namespace of its own"
     for tool in ("unshare", "setpriv", "nsenter"):
@@ -41,7 +43,8 @@ class Boxed:
     """A running program; ``shell`` are lines of sh that prepare its mounts, ``log`` is where it says what it says."""
 
     def __init__(self, command: Sequence[str], log: Path, *, shell: str = "") -> None:
-        script = f'{_PREPARATION}{shell}\nexec "$@"'
+        # sh remains the first process: one that changes its user would be forgotten by --kill-child (prctl(2)).
+        script = f'{_PREPARATION}{shell}\n"$@" &\nwait $!'
         with log.open("ab") as said:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "unshare", *_NAMESPACES, "sh", "-c", script, "sh", *command],

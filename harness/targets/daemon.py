@@ -73,7 +73,7 @@ class Daemon(Place):
     @classmethod
     def why_not(cls) -> str:
         """Why it can't be started here; "" where it can."""
-        return cls.missing() or boxed.why_not()
+        return boxed.why_not() or cls.missing()
 
     @property
     def log(self) -> Path:
