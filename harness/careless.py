@@ -89,6 +89,7 @@ class CarelessServer:
 
     def _serve(self, client: socket.socket) -> None:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # it waits until it is heard
         session = _Session(client, self._wrong)
         with contextlib.suppress(OSError, EOFError):
             session.serve()

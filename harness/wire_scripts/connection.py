@@ -77,15 +77,15 @@ class Connection:
 
     # -- out -----------------------------------------------------------------------------------------------------
 
-    def send(self, octets: bytes) -> None:
-        """Send these, listening all the while: a server that answers before it has read all must not wait for us. What
-        can't be sent is not sent: what the server says of it tells more than our error would."""
+    def send(self, octets: bytes) -> int:
+        """Send these, listening all the while: a server that answers before it has read all must not wait for us. How
+        many could not be sent; that is no error, for what the server says of it tells more."""
         view = memoryview(octets)
         until = self._until()
         while view and not self.over:
             left = until - time.monotonic()
             if left <= 0:
-                return
+                break
             readable, writable, _ = select.select([self._socket], [self._socket], [], left)
             if readable:
                 self._hear()
@@ -96,7 +96,8 @@ class Connection:
                 except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
                     continue
                 except OSError:
-                    return
+                    break
+        return len(view)
 
     def start_tls(self, context: ssl.SSLContext) -> str:
         """Begin TLS; what went wrong, "" where nothing did."""

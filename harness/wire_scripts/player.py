@@ -94,9 +94,11 @@ class _Player:
         """Send all that is to be said; in every session, so that several are really at work at the same time."""
         for session, octets in self._unsaid.items():
             connection = self._connection(session, step)
-            for start in range(0, len(octets), 1 if self._dialogue.by_octet else len(octets)):
-                connection.send(octets[start : start + 1] if self._dialogue.by_octet else octets)
+            pieces = [octets[at : at + 1] for at in range(len(octets))] if self._dialogue.by_octet else [octets]
+            left = sum(map(connection.send, pieces))
             self._note(f"C{session}", octets)
+            if left:
+                self._said.append(f"   ({left:,} octets could not be sent)")
         self._unsaid.clear()
 
     def _act(self, step: Act) -> None:

@@ -103,7 +103,7 @@ def test_what_is_wrong_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[st
     code is 1."""
     files = ("--json", tmp_path / "card.json", "--html", tmp_path / "card.html")
     with CarelessServer(Wrong(end=b"\n.\r\n")) as server:
-        assert run(of(server), "--rule", "C44", "--patience", "0.3", *files) == 1
+        assert run(of(server), "--rule", "C44", "--patience", "5", *files) == 1
     text = capsys.readouterr().out
     assert "      fail     what is no end, with a mail hidden behind it [\\n.\\r\\n]  (end_of_data.smtp:" in text
     rows = json.loads((tmp_path / "card.json").read_text())["rows"]
@@ -130,7 +130,7 @@ def test_a_server_that_wants_tls(mail_network: MailNetwork, tls: str, capsys: py
     kind: Tls = "required" if tls == "starttls" else "implicit"
     server = mail_network(Domain("jaku.com", tls=kind, auth={"luke": "secret"}))["jaku.com"]
     address = f"{server.host}:{server.port}"
-    assert run(address, "--tls", tls, "--auth", "luke:secret", "--patience", "3") == 0
+    assert run(address, "--tls", tls, "--auth", "luke:secret", "--patience", "10") == 0
     text = capsys.readouterr().out
     assert "\nC69   pass " in text
     assert "0 differ, 0 failed" in text
@@ -170,7 +170,7 @@ def test_what_is_no_mail_server(
 ) -> None:
     """One row says what came in place of the first words; nothing else is tried; the exit code is 1."""
     do, got = ODD[odd]
-    assert run(listening(do), "--patience", "0.2", "--limit", "5") == 1
+    assert run(listening(do), "--patience", "1", "--limit", "20") == 1
     text = capsys.readouterr().out
     assert f"got       {got}" in text
     assert "It does not speak SMTP: nothing else was tried." in text
@@ -197,7 +197,7 @@ def test_a_server_that_had_too_much_to_do(
     def greet(client: socket.socket) -> None:
         client.sendall(next(greetings))
 
-    assert run(listening(greet), "--rule", "C3", "--patience", "0.5") == 0
+    assert run(listening(greet), "--rule", "C3", "--patience", "1") == 0
     assert next(greetings, None) is None
 
 

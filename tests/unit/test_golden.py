@@ -18,6 +18,7 @@ MAIL = (
     b'Content-Type: multipart/mixed; boundary="b4Xy99"\r\n'
     b"\r\n--b4Xy99\r\n\r\nCome to the dark side.\r\n--b4Xy99--\r\n"
 )
+BIG = bytes(1 << 20)
 GOLDEN = """\
 Subject: Welcome, {*}
 Date: {*}
@@ -66,6 +67,8 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> None:
         (["a", "{...}", "b"], ["a", "b", "b"], True),
         (["{...}", "a"], ["b", "a", "a"], True),
         (["{...}", "b{*x}", "c", "{...}", "{*x}"], ["b1", "d", "b2", "c", "2"], True),
+        (["{...}", "id {*x}", "{...}", "end {*x}"], ["id 1", "end 2"], False),
+        (["{...}", "id {*x}", "{...}", "end {*x}"], ["id 1", "end 1"], True),
         (["\\{*}"], ["{*}"], True),
         (["\\{*}"], ["x"], False),
         (["\\\\{*}"], ["\\{*}"], True),
@@ -182,6 +185,15 @@ def test_something_else_was_delivered(mail_pair: Pair, where: str, subject: str)
         assert_mail_like(mail, "{...}\nSubject: Only this\n{...}\n", nothing_else_in=watched)
 
 
+def test_a_network_comes_to_rest_first(mail_pair: Pair) -> None:
+    """What is still on its way is something else too."""
+    mail_pair.jaku.send("obiwan@jaku.com", subject="Only this", sender="luke@jaku.com")
+    [mail] = mail_pair.jaku.messages
+    mail_pair.jaku.send("vader@deathstar.com", subject="On its way", sender="luke@jaku.com", attachments={"a": BIG})
+    with pytest.raises(UnexpectedMail, match="On its way"):
+        assert_mail_like(mail, "{...}\nSubject: Only this\n{...}\n", nothing_else_in=mail_pair)
+
+
 # -- writing them ----------------------------------------------------------------------------------------------------
 
 
@@ -220,6 +232,11 @@ def test_an_update_keeps_what_is_right(tmp_path: Path, monkeypatch: pytest.Monke
     assert path.stat().st_mtime_ns == before
     assert_mail_like(MAIL.replace(b"dark", b"bright"), path)
     assert path.read_text() == GOLDEN.replace("dark", "bright")
+
+
+def test_what_looks_like_a_wildcard_is_written_as_itself() -> None:
+    """Else it would stand for anything."""
+    assert updated([], ["{*}", "{*a} {*", "{...}", "\\{*}"]) == ["\\{*}", "\\{*a} \\{*", "\\{...}", "\\\\{*}"]
 
 
 def test_a_gap_stays() -> None:
