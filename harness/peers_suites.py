@@ -56,7 +56,7 @@ SUITES = (
         differences={
             **dict.fromkeys(("test_fixture::test_AUTH_PLAIN", "test_fixture::test_AUTH_PLAIN_two_parts"), _PLAIN),
             "test_fixture::test_AUTH_PLAIN_failure": _PLAIN,
-            "test_fixture::test_AUTH_LOGIN_success": "the prompt is 'Password:', as servers say it and some clients want it",
+            "test_fixture::test_AUTH_LOGIN_success": "the prompt is 'Password:', which some clients insist on",
             "test_fixture::test_login_already_done": _WORDING,
             "test_smtp::test_auth_first[MAIL]": _WORDING,
             "test_smtp::test_auth_first[RCPT]": _ORDER,
