@@ -44,6 +44,8 @@ _WORDING = "the same code in this package's own words, with an enhanced code whe
 _PRIVATE = "reaches into their subclass of aiosmtpd, with mocks; the same is asked over the wire in tests/rules"
 _ORDER = "the order of commands comes first (RFC 5321 4.1.4): 503, and 530 to the MAIL that could be taken otherwise"
 
+# Their test_exception_handler passes, though for a reason of its own: it brings the server down through `server.loop`,
+# and here no test can reach the loop of all servers.
 SUITES = (
     Suite(
         "smtpdfix",
@@ -54,7 +56,7 @@ SUITES = (
         differences={
             **dict.fromkeys(("test_fixture::test_AUTH_PLAIN", "test_fixture::test_AUTH_PLAIN_two_parts"), _PLAIN),
             "test_fixture::test_AUTH_PLAIN_failure": _PLAIN,
-            "test_fixture::test_AUTH_LOGIN_success": "the prompt is 'Password:', as of draft-murchison-sasl-login",
+            "test_fixture::test_AUTH_LOGIN_success": "the prompt is 'Password:', which some clients insist on",
             "test_fixture::test_login_already_done": _WORDING,
             "test_smtp::test_auth_first[MAIL]": _WORDING,
             "test_smtp::test_auth_first[RCPT]": _ORDER,

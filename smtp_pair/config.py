@@ -136,7 +136,7 @@ class Domain:
     """``durable``: on disk before the 250, through a crash. ``fast``: in the system's hands. None: as started."""
     catch_all: bool = False
     """Whether mail for any domain to which there is no route is delivered here too, to the mailbox of its local part.
-    A single domain of a network at most."""
+    Not where a name server is asked for routes."""
     tls: Tls = "off"
     """``offered``: STARTTLS, for those who want it. ``required``: no mail without it. ``implicit``: from the first
     octet on. The certificate is the test authority's (``network.client_context()`` trusts it)."""
@@ -270,8 +270,6 @@ def check_together(domains: Iterable[Domain]) -> None:
     """Refuse domains that can't run side by side. Raises ConfigError."""
     seen: dict[tuple[str, object], int] = {}
     for number, domain in enumerate(domains):
-        if domain.catch_all and seen.setdefault(("catch_all", True), number) != number:
-            raise ConfigError("catch_all: two domains can't both take all the rest")
         # One space of names: mail for a host's name goes to that host.
         for what, value in (("name", domain.name), ("hostname", domain.hostname)):
             if seen.setdefault(("name", domain_key(value)), number) != number:

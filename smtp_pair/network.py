@@ -90,10 +90,10 @@ class Network:
         configs = [_told(domain, durability, patience) for domain in domains]
         check_together(configs)
         for config in configs:
-            if config.tls != "off":
-                tls.context_for(
-                    config.certificate, config.hostname, config.name
-                )  # says now what would be missing at the start
+            if config.tls != "off":  # what would be missing at the start is said now
+                tls.context_for(config.certificate, config.hostname, config.name)
+            if config.catch_all and dns:
+                raise ConfigError(f"catch_all: {config.name} can't take what a name server may know the way to (dns)")
         if clock not in ("system", "manual"):
             raise ConfigError(f"clock: {clock!r} is none of system, manual")
         self._configs = configs

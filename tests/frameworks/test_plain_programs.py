@@ -84,7 +84,7 @@ def test_who_to_be(mail_network: MailNetwork) -> None:
 class TestSomebodyUnknown:
     """``mail_env`` of a pair whose ``auth`` is a function."""
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def mail_pair_config(self) -> tuple[Domain, str]:
         return Domain("jaku.com", auth=lambda who: False), "deathstar.com"
 
