@@ -1,11 +1,9 @@
-"""One running domain: the only place where session, policy, spool, store, relay and journal are put together.
+"""One mail server, as a test looks at it: where it is, what came, what waits, what was said, what it does wrong.
 
-session -> acceptance -> { store | spool -> relay -> the next hop's session } -> journal -> whoever waits
-"""
+What it consists of while it runs is in ``running.py``."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import socket
@@ -13,40 +11,27 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from smtp_pair import admission, background, record, settings
-from smtp_pair.acceptance import Acceptance, Ids
-from smtp_pair.aliases import Aliases
-from smtp_pair.books import Books
+from smtp_pair import background, settings
+from smtp_pair.acceptance import Ids
 from smtp_pair.clock import Clock
 from smtp_pair.config import Domain
 from smtp_pair.conservation import Conservation, Queued
-from smtp_pair.control import Control
 from smtp_pair.disk import lock
 from smtp_pair.dns import Resolver
-from smtp_pair.entry import Entry, Outcome, Waiting
-from smtp_pair.facts import Fact
+from smtp_pair.entry import Waiting
 from smtp_pair.fault_list import Faults
-from smtp_pair.faults import Fired
 from smtp_pair.folder import Folder
 from smtp_pair.inbox import Inbox
 from smtp_pair.journal import Journal, Listener
 from smtp_pair.listener import Door, listen
-from smtp_pair.mail import reply
-from smtp_pair.mail.address import Address, domain_key
+from smtp_pair.mail.address import domain_key
 from smtp_pair.mail.errors import NotRunning, StartError
 from smtp_pair.mail.message import Mail
 from smtp_pair.mail.reply import Reply
-from smtp_pair.notifier import Notifier
-from smtp_pair.onward import Onward
-from smtp_pair.quota import Quota
 from smtp_pair.recorder import Recorder, Tape
-from smtp_pair.relay import Relay
 from smtp_pair.routes import Destination, NextHop, Routes
-from smtp_pair.session import House, Session
-from smtp_pair.smtp_client import Patience
-from smtp_pair.spool import Spool
-from smtp_pair.store import Store, remove
-from smtp_pair.tls import context_for
+from smtp_pair.running import Place, Running
+from smtp_pair.store import remove
 from smtp_pair.transcript import Transcript, render
 from smtp_pair.waits import Waits
 
@@ -88,7 +73,6 @@ class Server(Waits):
         self._clock = clock
         self._ids = ids
         self._random = random
-        self._retry = config.retry
         self._durable = config.durability == "durable"
         self._door: Door | None = None
         self._port = 0
@@ -96,7 +80,7 @@ class Server(Waits):
         # Made when they are needed: most servers of most tests never get a connection.
         self._ways: tuple[Mapping[str, Destination], Resolver | None] | None = None
         """What it was told of the ways to other domains; None: it does not run."""
-        self._running: _Running | None = None
+        self._running: Running | None = None
         self._made_journal: Journal | None = None
         self._made_inbox: Inbox | None = None
         self._tape = Tape(config.hostname, recorder)
@@ -185,7 +169,7 @@ class Server(Waits):
         tried."""
         return background.run(self._started().spool.drop(mail_id))
 
-    def _started(self) -> _Running:
+    def _started(self) -> Running:
         with background.making:
             if self._running is None:
                 if self._ways is None:
@@ -193,8 +177,23 @@ class Server(Waits):
                 table, resolver = self._ways
                 own = [self.domain, self.hostname]
                 routes = Routes(own, table, by_name=resolver is not None, catch_all=self.config.catch_all)
-                self._running = _Running(self, routes, resolver, background.loop())
+                self._running = Running(self._place(), routes, resolver, background.loop())
             return self._running
+
+    def _place(self) -> Place:
+        return Place(
+            self.config,
+            self.directory,
+            self._journal,
+            self._inbox,
+            self._tape,
+            self.faults,
+            self.cut_off,
+            self._conservation,
+            self._clock,
+            self._ids,
+            self._random,
+        )
 
     @property
     def _journal(self) -> Journal:
@@ -397,187 +396,3 @@ class Server(Waits):
 
 def _in_the_queue(one: Waiting) -> str:
     return f"<{one.recipient}> ({one.mail}), {one.attempts} attempts, last: {one.last or 'under way'}"
-
-
-class _Running:
-    """The parts of a server between start and stop; on the loop's thread."""
-
-    def __init__(
-        self, server: Server, routes: Routes, resolver: Resolver | None, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        config, directory, journal = server.config, server.directory, server._journal
-        self._loop = loop
-        self._hostname = config.hostname
-        self._directory = directory
-        self._journal = journal
-        self._books = Books(config.hostname, server._conservation, server._tape.recorder.is_ours)
-        self._clock = server._clock
-        limits = config.limits
-        self._relay = Relay(
-            config.hostname, Patience(limits.connect, limits.reply, limits.final), server._tape, server.cut_off
-        )
-        aliases = Aliases(
-            {local: map(Address.parse, targets) for local, targets in config.aliases.items()},
-            own=(domain_key(config.name), domain_key(config.hostname)),
-        )
-        quota = Quota(directory, config.quota) if config.quota is not None else None
-        onward = Onward(
-            config.hostname,
-            self._relay,
-            resolver,
-            lambda entry, rows, content: self._acceptance.deliver(entry, rows, content),  # it is made of the spool
-        )
-        self.spool = Spool(
-            directory / "spool",
-            server._retry,
-            server._clock,
-            durable=server._durable,
-            route=routes.route,
-            attempt=onward.attempt,
-            report=self._report,
-            notifier=Notifier(config.hostname, server._retry, server._clock, server._ids),
-            announce=self._announce,
-            random=server._random,
-            dropped=self._books.dropped,
-        )
-        policy = admission.policy(config, routes, aliases, quota, server._clock)
-        self._acceptance = Acceptance(
-            config.hostname,
-            directory,
-            routes=routes,
-            aliases=aliases,
-            quota=quota,
-            store=Store(directory, config.hostname, durable=server._durable, limits=config.limits),
-            spool=self.spool,
-            journal=journal,
-            inbox=server._inbox,
-            exists=policy.exists,
-            clock=server._clock,
-            ids=server._ids,
-            durable=server._durable,
-            bounces=config.unreachable == "bounce",
-            conservation=server._conservation,
-            relay=server._tape.recorder.relay,
-        )
-        tls = context_for(config.certificate, config.hostname, config.name) if config.tls != "off" else None
-        self._house = House(
-            admission.rules(config),
-            policy,
-            self._acceptance.accept,
-            self._refused,
-            tls,
-            implicit=config.tls == "implicit",
-            faults=server.faults,
-            accept_in_trouble=self._acceptance.accept,
-            tape=server._tape,
-        )
-        server.faults.told = self._fault
-        # What outlives the server is what somebody may want to look after while it runs.
-        self._control = Control(directory / "spool", self.spool) if server._durable else None
-        self._opening: asyncio.Task[None] | None = None
-        self._arriving: set[asyncio.Task[None]] = set()
-
-    def open(self, listen: Callable[[], None]) -> None:
-        self._opening = self._loop.create_task(self._open(listen))
-
-    async def _open(self, listen: Callable[[], None]) -> None:
-        await self.spool.load()
-        if self._control is not None:
-            await self._control.open()
-        listen()
-
-    async def opened(self) -> None:
-        if self._opening is not None:
-            await self._opening
-
-    def welcome(self, wire: socket.socket) -> None:
-        arriving = self._loop.create_task(self._welcome(wire))
-        self._arriving.add(arriving)
-        arriving.add_done_callback(self._arriving.discard)
-
-    async def _welcome(self, wire: socket.socket) -> None:
-        try:
-            await self._loop.connect_accepted_socket(self._session, wire)
-        except OSError:
-            wire.close()  # the client has left again
-        except Exception:
-            wire.close()
-            log.exception("%s could not serve a connection", self._hostname)
-
-    async def cut(self, hostname: str | None = None) -> None:
-        """Break the connections that come from that host, or all."""
-        await asyncio.gather(*self._arriving)
-        for session in tuple(self._house.sessions):
-            if hostname in (None, session.helo):
-                session.cut()
-
-    def _session(self) -> Session:
-        return Session(self._house, self._loop)
-
-    async def waiting(self) -> list[Waiting]:
-        await self.opened()  # what an earlier run left is taken up then
-        return self.spool.waiting
-
-    async def settled(self) -> bool:
-        await self.opened()
-        accepting = await self._acceptance.settled()
-        return await self.spool.settled() or accepting
-
-    async def close(self) -> None:
-        await asyncio.gather(*self._arriving)
-        sessions = tuple(self._house.sessions)
-        for session in sessions:
-            session.end(reply.SHUTTING_DOWN)
-        for session in sessions:
-            await session.ended()
-        await self._acceptance.settled()
-        if self._control is not None:
-            await self._control.close()
-        await self.spool.close()
-        await self._relay.close()
-        while self._house.sessions:  # noqa: ASYNC110  # transports close at the loop's next turn
-            await asyncio.sleep(0)
-
-    def _announce(self, notification: Entry) -> None:
-        """A notification is a mail that this server has taken over, from itself."""
-        self._books.announced(notification)
-        recipients = [{"address": row.recipient.address, "outcome": "queued"} for row in notification.rows]
-        self._tell(
-            record.received(
-                self._hostname,
-                notification.id,
-                notification.accepted,
-                client="this server itself",
-                sender=notification.sender,
-                recipients=recipients,
-                content=notification.content or b"",
-                stored=None,
-                directory=self._directory,
-            )
-        )
-
-    def _report(self, outcome: Outcome) -> None:
-        self._books.concluded(outcome)
-        data = {
-            "recipient": outcome.row.recipient.address,
-            "next_hop": str(outcome.route),
-            "reply": str(outcome.reply),
-            "attempts": outcome.row.attempts,
-        }
-        if outcome.event == "deferred":
-            data["again"] = outcome.row.due
-        self._tell(Fact(outcome.event, self._clock.now(), self._hostname, outcome.entry.id, data))
-
-    def _refused(self, client: str, sender: Address, recipient: str, answer: Reply) -> None:
-        data = {"client": client, "sender": sender, "recipient": recipient, "reply": str(answer)}
-        self._tell(Fact("refused", self._clock.now(), self._hostname, "", data))
-
-    def _fault(self, fired: Fired) -> None:
-        self._tell(Fact("fault", self._clock.now(), self._hostname, "", fired.data))
-
-    def _tell(self, fact: Fact) -> None:
-        try:
-            self._journal.keep(fact)
-        except OSError:
-            log.exception("%s could not write down: %s", self._hostname, fact)
-        self._journal.tell(fact)

@@ -121,19 +121,62 @@ def test_decisions_have_no_effects(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "successors"),
     [
-        ("session", {"acceptance", "store", "spool", "relay", "smtp_client", "journal", "inbox", "server", "network"}),
-        ("protocol", {"session", "policy", "acceptance", "server"}),
-        ("store", {"spool", "relay", "smtp_client", "journal", "inbox", "acceptance", "session", "server", "network"}),
-        ("spool", {"store", "relay", "smtp_client", "journal", "inbox", "acceptance", "session", "server", "network"}),
-        ("relay", {"spool", "store", "journal", "inbox", "acceptance", "session", "server", "network"}),
-        ("journal", {"inbox", "spool", "store", "relay", "acceptance", "session", "server", "network"}),
-        ("inbox", {"journal", "spool", "store", "relay", "acceptance", "session", "server", "network"}),
-        ("acceptance", {"relay", "smtp_client", "server", "network", "background", "listener"}),
+        (
+            "session",
+            {
+                "acceptance",
+                "store",
+                "spool",
+                "relay",
+                "smtp_client",
+                "journal",
+                "inbox",
+                "running",
+                "server",
+                "network",
+            },
+        ),
+        ("protocol", {"session", "policy", "acceptance", "running", "server"}),
+        (
+            "store",
+            {
+                "spool",
+                "relay",
+                "smtp_client",
+                "journal",
+                "inbox",
+                "acceptance",
+                "session",
+                "running",
+                "server",
+                "network",
+            },
+        ),
+        (
+            "spool",
+            {
+                "store",
+                "relay",
+                "smtp_client",
+                "journal",
+                "inbox",
+                "acceptance",
+                "session",
+                "running",
+                "server",
+                "network",
+            },
+        ),
+        ("relay", {"spool", "store", "journal", "inbox", "acceptance", "session", "running", "server", "network"}),
+        ("journal", {"inbox", "spool", "store", "relay", "acceptance", "session", "running", "server", "network"}),
+        ("inbox", {"journal", "spool", "store", "relay", "acceptance", "session", "running", "server", "network"}),
+        ("acceptance", {"relay", "smtp_client", "running", "server", "network", "background", "listener"}),
+        ("running", {"server", "network"}),
         ("server", {"network"}),
     ],
 )
 def test_no_stage_imports_its_successor(name: str, successors: set[str]) -> None:
-    """A mail walks one way; what comes next is handed in by `server`, the only place where the stages are put
+    """A mail walks one way; what comes next is handed in by `running`, the only place where the stages are put
     together."""
     assert ours(name) & successors == set()
 
@@ -141,7 +184,8 @@ def test_no_stage_imports_its_successor(name: str, successors: set[str]) -> None
 def test_the_server_is_put_together_in_one_place() -> None:
     """`server` is made by `network` alone; whoever else names it does so for its type."""
     assert {name for name in MODULES if "server" in ours(name)} <= {"network", "demo"}
-    assert {name for name in MODULES if "relay" in ours(name)} == {"server"}
+    assert {name for name in MODULES if "running" in ours(name)} == {"server"}
+    assert {name for name in MODULES if "relay" in ours(name)} == {"running"}
     assert {name for name in MODULES if "background" in ours(name)} == {"network", "server", "dns_server"}
 
 
