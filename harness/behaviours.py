@@ -223,8 +223,12 @@ class Wire:
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Record what smtplib and aiosmtplib are told to send."""
-        plain, asynchronous = smtplib.SMTP.data, aiosmtplib.SMTP.data
+        """Record what smtplib, aiosmtplib and a server's own client are told to send."""
+        plain, asynchronous, quickly = smtplib.SMTP.data, aiosmtplib.SMTP.data, quick.Talk.content
+
+        def content(talk: quick.Talk, mail: bytes) -> None:
+            self.contents.append(mail)
+            quickly(talk, mail)
 
         def data(client: smtplib.SMTP, msg: Any) -> Any:
             self.contents.append(msg.encode("ascii") if isinstance(msg, str) else bytes(msg))
@@ -234,5 +238,9 @@ class Wire:
             self.contents.append(message.encode("ascii") if isinstance(message, str) else bytes(message))
             return await asynchronous(client, message, *args, **more)
 
-        with mock.patch.object(smtplib.SMTP, "data", data), mock.patch.object(aiosmtplib.SMTP, "data", data_async):
+        with (
+            mock.patch.object(smtplib.SMTP, "data", data),
+            mock.patch.object(aiosmtplib.SMTP, "data", data_async),
+            mock.patch.object(quick.Talk, "content", content),
+        ):
             yield

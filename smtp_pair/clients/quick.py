@@ -46,12 +46,12 @@ def send(
     envelope_sender = draft.envelope_sender if sender else NULL_PATH
     try:
         with socket.create_connection((host, port), TIMEOUT) as wire:
-            return _exchange(_Talk(wire), envelope_sender, draft.envelope_recipients, mail)
+            return _exchange(Talk(wire), envelope_sender, draft.envelope_recipients, mail)
     except (OSError, EOFError) as error:
         raise ClientError(f"{host}:{port} took no mail: {error}") from error
 
 
-class _Talk:
+class Talk:
     """What is said on one connection."""
 
     def __init__(self, wire: socket.socket) -> None:
@@ -64,9 +64,15 @@ class _Talk:
         return [self.reply() for _ in commands]
 
     def say(self, octets: bytes) -> None:
+        """Say it, and wait for nothing."""
         self._wire.sendall(octets)
 
+    def content(self, mail: bytes) -> None:
+        """The mail, with dots put in for the transfer (RFC 5321 4.5.2), and the farewell."""
+        self.say(mail.replace(b"\r\n.", b"\r\n..") + b".\r\nQUIT\r\n")
+
     def reply(self) -> Reply:
+        """The next reply. Raises ClientError for what is none, EOFError when the server has left."""
         lines = [self._line()]
         while lines[-1][3:4] == b"-":
             lines.append(self._line())
@@ -87,7 +93,7 @@ class _Talk:
         return line
 
 
-def _exchange(talk: _Talk, sender: str, recipients: tuple[str, ...], mail: bytes) -> dict[str, Reply]:
+def _exchange(talk: Talk, sender: str, recipients: tuple[str, ...], mail: bytes) -> dict[str, Reply]:
     greeting = talk.reply()
     if greeting.refused:
         return dict.fromkeys(recipients, greeting)
@@ -108,7 +114,7 @@ def _exchange(talk: _Talk, sender: str, recipients: tuple[str, ...], mail: bytes
     accepted = [recipient for recipient, answer in answers.items() if answer.accepted]
     if go.code == 354:
         # With nobody to send it to, an empty mail is the only way out (RFC 2920 3.1).
-        talk.say((mail.replace(b"\r\n.", b"\r\n..") if accepted else b"") + b".\r\nQUIT\r\n")
+        talk.content(mail if accepted else b"")
         go = talk.reply()
     else:
         talk.say(b"QUIT\r\n")
@@ -117,5 +123,5 @@ def _exchange(talk: _Talk, sender: str, recipients: tuple[str, ...], mail: bytes
     return answers | dict.fromkeys(accepted, go)
 
 
-def _all_of(talk: _Talk, commands: Sequence[str], at_once: int) -> list[Reply]:
+def _all_of(talk: Talk, commands: Sequence[str], at_once: int) -> list[Reply]:
     return [answer for at in range(0, len(commands), at_once) for answer in talk.ask(*commands[at : at + at_once])]
