@@ -198,9 +198,7 @@ def test_a_throttle_limits_both_directions(server: Server, wire: Connect) -> Non
     assert answers == [250]
     assert time.monotonic() - began >= 0.25  # 6000 octets at 20000 a second; never less, however quick the machine
     began = time.monotonic()
-    client.say(
-        b"NOOP\r\n" * 99
-    )  # 99 replies of 23 octets: the first 2000 come at once, the others after them
+    client.say(b"NOOP\r\n" * 99)  # 99 replies of 23 octets: the first 2000 come at once, the others after them
     client.replies(99)
     assert time.monotonic() - began >= 0.09
     assert len(server.faults.seen) == 1
