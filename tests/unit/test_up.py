@@ -61,6 +61,9 @@ def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         ),
         (["--data", "new/folder", *FREE_PORTS, "--ready-file", "no/ready"], "--ready-file: no/ready can't be written"),
         ([*FREE_PORTS, "--ready-file", "taken"], "--ready-file: taken can't be written: Is a directory"),
+        (["--fault", "RCPT reject 951"], "--fault: 'RCPT reject 951': reply: '951' is no reply"),
+        (["--fault", "domain=naboo.com down"], "no domain is called 'naboo.com'; there are jaku.com, deathstar.com"),
+        (["--fault", "tls expired"], "--fault: faults: tls: there is none to break"),
     ],
 )
 def test_up_names_what_cannot_be(
@@ -223,6 +226,21 @@ def test_the_sample_config_is_true(up: Callable[..., Up], tmp_path: Path) -> Non
     assert sent.returncode == 0
     assert "550 5.1.1" in running.expect("failed    <nobody@deathstar.com>: ")
     assert naboo.unreachable == "ignore"
+
+
+def test_faults_on_the_command_line(up: Callable[..., Up], tmp_path: Path) -> None:
+    """Of one domain, once; and by addresses, of any. Each is a line on the console."""
+    words = ("--fault", 'domain=jaku.com RCPT reject "451 4.3.0 not now" times=1', "--fault-addresses")
+    running = up(*FREE_PORTS, *words)
+    at_jaku = ("send", "--server", running.servers["jaku.com"], "--to", "luke@jaku.com")
+    assert [run(*at_jaku, cwd=tmp_path).returncode for _ in range(2)] == [1, 0]
+    running.expect('jaku      │ fault     RCPT: RCPT reply "451 4.3.0 not now" times=1, for [127.0.0.1]:')
+    running.expect("jaku      │ received  a mail")
+    at_deathstar = ("send", "--server", running.servers["deathstar.com"], "--to")
+    assert run(*at_deathstar, "vader+rcptto550@deathstar.com", cwd=tmp_path).returncode == 1
+    running.expect("deathstar │ fault     RCPT: ")
+    assert run(*at_deathstar, "vader@deathstar.com", cwd=tmp_path).returncode == 0
+    assert running.stop() == 0
 
 
 def test_unreachable_ignore(up: Callable[..., Up], tmp_path: Path) -> None:
