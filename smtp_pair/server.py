@@ -142,7 +142,7 @@ class Server(Waits):
     def transcripts(self) -> list[Transcript]:
         """What was said in its last sessions (64 of them), in the order in which they began: with its clients, and as
         a client with next hops that are not of this network. What is said between two servers of the network is the
-        answering one's to tell. Every word is there before its consequences: once a mail is, so is its 250."""
+        answering one's to tell. Every word is there before its consequences: once a client has its 250, so has this."""
         return self._tape.transcripts(self._content_of, self._ids.__contains__)
 
     @property
