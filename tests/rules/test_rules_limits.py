@@ -39,6 +39,7 @@ def test_the_defaults() -> None:
         "recipients": 1000,
         "errors": 20,
         "idle": 300.0,
+        "handshake": 300.0,
         "session": 3600.0,
         "header": 1 << 20,
         "connect": 30.0,
