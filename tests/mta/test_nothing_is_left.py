@@ -24,16 +24,14 @@ ROOT = Path(__file__).parent.parent.parent
 SITE = Site("jaku.com")
 
 # A pytest of its own, outside the checkout's tests, so that what it does can go wrong. It says where the server's
-# folder is and which PID namespace its processes are in, and then does what it is told.
+# folder is, and then does what it is told.
 INNER = """
-import os
 from harness.targets.catalogue import DAEMONS
 from harness.targets.place import Site
 
 def test_it(tmp_path):
     with DAEMONS["{kind}"](Site("jaku.com")) as server:
-        first = server.box._first()
-        print("FOLDER", server.folder, os.readlink(f"/proc/{{first}}/ns/pid"), flush=True)
+        print("FOLDER", server.folder, flush=True)
         {then}
 """
 
@@ -44,14 +42,16 @@ def here(kind: str) -> None:
         pytest.skip(f"{kind}: {reason}")
 
 
-def in_namespace(name: str) -> list[str]:
-    """The processes of a PID namespace."""
+def left(folder: Path) -> list[str]:
+    """The command lines of running processes that name the folder: the first one of a server's namespace does, and all
+    others end with it."""
     found = []
-    for entry in Path("/proc").glob("[0-9]*"):
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            if os.readlink(entry / "ns" / "pid") == name:
-                found.append((entry / "cmdline").read_bytes().decode("utf-8", "replace"))
-    return [line for line in found if line]  # one that has ended and waits to be counted has none
+            line = entry.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            if str(folder) in line:
+                found.append(line)
+    return found
 
 
 class Run:
@@ -61,6 +61,7 @@ class Run:
         test = folder / "test_inner.py"
         test.write_text(INNER.format(kind=kind, then=then))
         command = [
+            *("env", "--default-signal=INT"),  # whoever runs us in the background has it ignored
             sys.executable,
             "-m",
             "pytest",
@@ -87,7 +88,7 @@ class Run:
             if "FOLDER" in line:
                 break
         try:
-            name, self.namespace = said.rpartition("FOLDER")[2].split()
+            [name] = said.rpartition("FOLDER")[2].split()
         except ValueError:
             self.end()
             raise AssertionError(f"it did not start:\n{said}") from None
@@ -113,15 +114,16 @@ def test_after_a_failure(kind: str, tmp_path: Path, runs: list[Run]) -> None:
     """A test that fails while the server runs."""
     runs.append(Run(tmp_path, kind, "assert 0"))
     assert runs[0].end() == 1
-    assert in_namespace(runs[0].namespace) == []
+    assert left(runs[0].folder) == []
     assert not runs[0].folder.exists()
 
 
 def test_after_an_interrupt(kind: str, tmp_path: Path, runs: list[Run]) -> None:
     """Ctrl-C while a test waits."""
     runs.append(Run(tmp_path, kind, "__import__('threading').Event().wait(60)"))
+    assert left(runs[0].folder), "it should run by now"
     assert runs[0].end(signal.SIGINT) == 2
-    assert in_namespace(runs[0].namespace) == []
+    assert left(runs[0].folder) == []
     assert not runs[0].folder.exists()
 
 
@@ -130,8 +132,8 @@ def test_after_a_kill(kind: str, tmp_path: Path, runs: list[Run]) -> None:
     runs.append(Run(tmp_path, kind, "__import__('threading').Event().wait(60)"))
     runs[0].end(signal.SIGKILL)
     until = time.monotonic() + 30
-    while left := in_namespace(runs[0].namespace):  # the kernel ends them, after that of pytest
-        assert time.monotonic() < until, left
+    while there := left(runs[0].folder):  # the kernel ends them, after that of pytest
+        assert time.monotonic() < until, there
         time.sleep(0.01)
     subprocess.run(["rm", "-r", str(runs[0].folder)], check=True)
 

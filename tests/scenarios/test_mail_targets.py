@@ -105,7 +105,7 @@ def test_those_that_are_not_here(pytest_with: Play) -> None:
     assert " skipped" in said
 
 
-@pytest.mark.parametrize("difference", [pytest.param(each, id=each.name) for each in DIFFERENCES])
+@pytest.mark.parametrize("difference", [pytest.param(each, id=f"{each.target}-{each.rule}") for each in DIFFERENCES])
 def test_each_difference_is_met(difference: Difference, mail_pair: Pair) -> None:
     """No line of the list is stale: there is a scenario to which it applies, and there it changes what is expected.
     (That the server still does so, the scenario itself shows, for then nothing else passes.)"""
