@@ -45,7 +45,6 @@ def test_the_defaults() -> None:
         "connect": 30.0,
         "reply": 300.0,
         "final": 600.0,
-        "handshake": 300.0,
         "depth": multipart.DEPTH_LIMIT,
         "parts": multipart.PART_LIMIT,
     }
