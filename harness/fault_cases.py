@@ -79,7 +79,7 @@ def _cases() -> list[Case]:
     found += [Case(Fault(phase=phase, drop=True)) for phase in at]
     found += [Case(Fault(after=phase, drop=True)) for phase in ("RCPT", "dot")]
     found += [Case(Fault(after="DATA", bytes=100, drop=True)), Case(Fault(bytes=60, drop=True))]
-    found += [Case(Fault(phase=phase, reset=True)) for phase in ("connect", "RCPT", "dot")]
+    found += [Case(Fault(phase=phase, reset=True)) for phase in ("EHLO", "RCPT", "dot")]
     found += [Case(Fault(after="DATA", bytes=100, reset=True))]
     found += [Case(Fault(phase=phase, half_close=True)) for phase in ("greeting", "RCPT", "body", "dot")]
     found += [Case(Fault(phase=phase, stall=True), waits=True) for phase in at]

@@ -16,7 +16,7 @@ _PARTS = (b"MAIL FROM:<obiwan@jaku.com>\r\n", b"RCPT TO:<luke@jaku.com>\r\n", b"
 
 
 def _ratio(setting: Setting) -> Competitors:
-    """Times as long as a session that has never heard of faults: one whose every look at them is taken out."""
+    """Times as long as a server that never had a fault takes; ours had one, which was taken back."""
     from harness.memory_transport import MemoryClient
     from smtp_pair.fault_list import Faults
     from smtp_pair.session import House, Session
@@ -56,7 +56,7 @@ def _ratio(setting: Setting) -> Competitors:
 
 
 def _look(setting: Setting) -> Competitors:
-    """Microseconds a mail for all the looks that a session takes at faults that are not there: 13 a mail."""
+    """Microseconds for all the looks that a session takes at faults that are not there: 13 for a mail."""
     from smtp_pair.fault_list import Faults
 
     class Holder:

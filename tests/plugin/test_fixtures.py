@@ -240,7 +240,7 @@ def test_mail_env(run_suite: RunSuite) -> None:
 def test_the_fixtures_are_listed(run_suite: RunSuite) -> None:
     """``pytest --fixtures`` shows each with what it gives, and none that is not meant for users."""
     result = run_suite("", "--fixtures")
-    for name in ("mail_pair", "mail_network", "mail_pair_session", "mail_pair_config", "mail_env"):
+    for name in ("mail_pair", "mail_network", "mail_pair_session", "mail_pair_config", "mail_env", "mail_extensions"):
         result.stdout.re_match_lines([rf"{name}( \[session scope\])? -- .*pytest_plugin.py:\d+"])
-    assert result.stdout.str().count("smtp_pair/pytest_plugin.py:") == 5
+    assert result.stdout.str().count("smtp_pair/pytest_plugin.py:") == 6
     assert "no docstring available" not in result.stdout.str().partition("smtp_pair.pytest_plugin")[2]
