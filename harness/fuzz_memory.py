@@ -13,11 +13,12 @@ from harness.rehearsal import Rehearsal
 from harness.scripts import Script
 from harness.stock import Taken, our_house
 from smtp_pair.config import Limits
+from smtp_pair.house import House, Receipt
 from smtp_pair.mail import reply
 from smtp_pair.mail.envelope import Envelope, Origin
 from smtp_pair.mail.reply import Reply
 from smtp_pair.sasl import MECHANISMS, Credentials
-from smtp_pair.session import House, Receipt, Session
+from smtp_pair.session import Session
 
 STORED = reply.stored("it")
 HONEST = (b"EHLO x\r\n", b"MAIL FROM:<a@b>\r\nRCPT TO:<a@b>\r\nDATA\r\n", b"Subject: x\r\n\r\nx\r\n.\r\n", b"QUIT\r\n")

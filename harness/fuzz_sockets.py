@@ -18,9 +18,9 @@ from harness.scripts import Action, Script
 from harness.wire import Wire
 from smtp_pair import Domain, Network, background
 from smtp_pair.config import Limits
+from smtp_pair.house import House
 from smtp_pair.mail import reply
 from smtp_pair.mail.reply import Reply
-from smtp_pair.session import House
 
 PATIENCE = 10.0
 """Seconds until a reply that is due, or the end of a session, does not come any more."""

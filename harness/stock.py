@@ -16,13 +16,13 @@ from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
 from harness.memory_transport import MemoryClient
 from smtp_pair.config import Limits
+from smtp_pair.house import House, Receipt
 from smtp_pair.mail import reply
 from smtp_pair.mail.address import Address
 from smtp_pair.mail.envelope import Envelope, Origin
 from smtp_pair.mail.reply import Reply
 from smtp_pair.protocol import Rules, Visit
 from smtp_pair.sasl import passwords
-from smtp_pair.session import House, Receipt
 from smtp_pair.session import Session as OurSession
 
 SIZE = 1200

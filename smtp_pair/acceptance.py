@@ -24,6 +24,7 @@ from smtp_pair.conservation import Conservation
 from smtp_pair.disk import in_thread, remove_quietly
 from smtp_pair.entry import Answer, Content, Entry, Outcome, Row
 from smtp_pair.facts import Fact
+from smtp_pair.house import Receipt
 from smtp_pair.inbox import Inbox
 from smtp_pair.journal import Journal
 from smtp_pair.mail import reply, trace
@@ -33,7 +34,6 @@ from smtp_pair.mail.message import Attachments, Mail
 from smtp_pair.mail.reply import Reply
 from smtp_pair.quota import Quota
 from smtp_pair.routes import LOCAL, ByName, NextHop, Routes
-from smtp_pair.session import Receipt
 from smtp_pair.spool import Spool
 from smtp_pair.store import Store, Stored
 

@@ -9,18 +9,16 @@ import asyncio
 import atexit
 import os
 import random
-import secrets
 import ssl
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, TypeVar
 
-from smtp_pair import background, checks, tls
+from smtp_pair import background, tls
 from smtp_pair.clock import Clock, ManualClock, SystemClock
 from smtp_pair.config import (
     PATIENT_RETRY,
@@ -29,7 +27,6 @@ from smtp_pair.config import (
     Durability,
     Retry,
     check_together,
-    destination,
     is_loopback,
 )
 from smtp_pair.conservation import Account, Conservation, Queued, report
@@ -41,11 +38,13 @@ from smtp_pair.journal import Listener
 from smtp_pair.mail.address import domain_key
 from smtp_pair.mail.errors import ConfigError, NotConserved, NotRunning
 from smtp_pair.mail.message import Mail
+from smtp_pair.mail_ids import MailIds
 from smtp_pair.partition import Partition, unite
 from smtp_pair.recorder import Recorder
-from smtp_pair.routes import Destination, NextHop, Table, TlsTowards
+from smtp_pair.routes import Destination, NextHop, Table
 from smtp_pair.server import Server
 from smtp_pair.transcript import Transcript
+from smtp_pair.wiring import hop_to, name_server, route, told
 
 _STALLED = 0.25
 """Seconds of real time for everything else, once a fault stalls something."""
@@ -64,8 +63,7 @@ class Network:
     listen: an address of this machine's loopback, or ``localhost`` for IPv4 and IPv6. ``durability`` and ``retry`` are
     for the domains that name none. ``clock="manual"`` gives a :attr:`clock` that the test moves; ``seed`` repeats what
     is left to chance (the jitter of retries, faults with a probability). ``dns=True`` gives a name server, :attr:`dns`,
-    which all ask;
-    ``dns="127.0.0.1:5353"`` asks that one.
+    which all ask; ``dns="127.0.0.1:5353"`` asks that one.
 
     Raises ConfigError for what can't be, at once; :meth:`start` raises StartError.
     """
@@ -87,7 +85,7 @@ class Network:
             raise ConfigError("a network needs a domain")
         # Under a manual clock nobody waits for real, so it may as well be as patient as a real server.
         patience = retry or (PATIENT_RETRY if clock == "manual" else QUICK_RETRY)
-        configs = [_told(domain, durability, patience) for domain in domains]
+        configs = [told(domain, durability, patience) for domain in domains]
         check_together(configs)
         for config in configs:
             if config.tls != "off":  # what would be missing at the start is said now
@@ -97,7 +95,7 @@ class Network:
         if clock not in ("system", "manual"):
             raise ConfigError(f"clock: {clock!r} is none of system, manual")
         self._configs = configs
-        self._routes = dict(_route(domain, to, allow_remote) for domain, to in (routes or {}).items())
+        self._routes = dict(route(domain, to, allow_remote) for domain, to in (routes or {}).items())
         beyond = not is_loopback(host)
         for config in configs:
             if beyond and config.auth is None:
@@ -110,8 +108,8 @@ class Network:
         self._unsettled: set[asyncio.Task[None]] = set()
         self._allow_remote = allow_remote
         self._dns = DnsServer() if dns is True else None
-        self._name_server = _name_server(dns, allow_remote=allow_remote)
-        self._ids = _Ids()
+        self._name_server = name_server(dns, allow_remote=allow_remote)
+        self._ids = MailIds()
         self._recorder = Recorder()
         self._conservation = Conservation(self._ids.__contains__)
         self.conserving = True
@@ -193,7 +191,7 @@ class Network:
             remove_quietly(missing)
             self._folder.remove_temporary()
             raise
-        hops = {server: _hop_to(server) for server in servers.values()}
+        hops = {server: hop_to(server.config, server.host, server.port) for server in servers.values()}
         own: dict[str, Destination] = {
             domain_key(name): hop for server, hop in hops.items() for name in (server.domain, server.hostname)
         }
@@ -431,50 +429,6 @@ def _stop_all() -> None:
         network.stop()
 
 
-@lru_cache(maxsize=256)
-def _plain(name: str, durability: Durability, retry: Retry) -> Domain:
-    """A domain of which nothing is said but its name: tests start the same ones again and again, and checking every
-    setting takes as long as binding the port."""
-    return Domain(name, durability=durability, retry=retry)
-
-
-def _told(domain: Domain | str, durability: Durability, retry: Retry) -> Domain:
-    """The domain, with what its network says where it says nothing itself."""
-    if isinstance(domain, str):
-        return _plain(domain, durability, retry)
-    return replace(domain, durability=domain.durability or durability, retry=domain.retry or retry)
-
-
-def _route(domain: str, to: object, allow_remote: bool) -> tuple[str, Destination]:
-    try:
-        return domain_key(checks.domain_name(domain)), destination(to, allow_remote=allow_remote)
-    except ConfigError as error:
-        raise ConfigError(f"routes: {domain}: {error}") from None
-
-
-def _name_server(dns: bool | str, *, allow_remote: bool) -> tuple[str, int] | None:
-    if isinstance(dns, bool):
-        return None
-    try:
-        hop = destination(dns, allow_remote=allow_remote)
-    except ConfigError as error:
-        raise ConfigError(f"dns: {error}") from None
-    if not isinstance(hop, NextHop):
-        raise ConfigError(f"dns: {dns!r} is not HOST:PORT")
-    return hop.host, hop.port
-
-
-def _hop_to(server: Server) -> NextHop:
-    """How the other servers of the network reach this one."""
-    config = server.config
-    host = "127.0.0.1" if server.host == "localhost" else server.host
-    towards: TlsTowards = config.tls if config.tls in ("required", "implicit") else "opportunistic"
-    user, password = "", ""
-    if config.auth_required and isinstance(config.auth, Mapping):
-        user, password = next(iter(config.auth.items()))
-    return NextHop(host, server.port, server.hostname, towards, user, password)
-
-
 class Pair(Network):
     """The network of two: ``jaku`` and ``deathstar``, on free ports. Other domains may take their places.
 
@@ -524,20 +478,3 @@ class Pair(Network):
         if not self.servers:
             raise NotRunning("the pair has no servers before it is started: with Pair() as pair: ...")
         return self.servers[number]
-
-
-class _Ids:
-    """Names for mails: in the order of time, unlike any other network's, safe as file names (Maildir's too)."""
-
-    def __init__(self) -> None:
-        self._key = secrets.token_hex(5)
-        self.count = 0
-        """How many it has given."""
-
-    def new(self, moment: float) -> str:
-        self.count += 1
-        return f"{int(moment * 1000):011x}-{self._key}-{self.count:x}"
-
-    def __contains__(self, mail_id: str) -> bool:
-        """Whether this network gave the name out: no stranger knows the key before it is in a mail."""
-        return mail_id.partition("-")[2].partition("-")[0] == self._key

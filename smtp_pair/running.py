@@ -26,6 +26,7 @@ from smtp_pair.entry import Entry, Outcome, Waiting
 from smtp_pair.facts import Fact
 from smtp_pair.fault_list import Faults
 from smtp_pair.faults import Fired
+from smtp_pair.house import House
 from smtp_pair.inbox import Inbox
 from smtp_pair.journal import Journal
 from smtp_pair.mail import reply
@@ -37,7 +38,7 @@ from smtp_pair.quota import Quota
 from smtp_pair.recorder import Tape
 from smtp_pair.relay import Relay
 from smtp_pair.routes import Routes
-from smtp_pair.session import House, Session
+from smtp_pair.session import Session
 from smtp_pair.smtp_client import Patience
 from smtp_pair.spool import Spool
 from smtp_pair.store import Store

@@ -74,10 +74,10 @@ def _session_only(seen: Seen, loop: asyncio.AbstractEventLoop) -> list[int]:
 def counting_house(seen: Seen) -> Any:
     """What sessions of ours share, with nothing behind it but a count."""
     from smtp_pair.config import Limits
+    from smtp_pair.house import House, Receipt
     from smtp_pair.mail import reply
     from smtp_pair.protocol import Rules
     from smtp_pair.sasl import passwords
-    from smtp_pair.session import House, Receipt
     from smtp_pair.tls import server_context
 
     class Door:

@@ -19,7 +19,8 @@ def _ratio(setting: Setting) -> Competitors:
     """Times as long as a server that never had a fault takes; ours had one, which was taken back."""
     from harness.memory_transport import MemoryClient
     from smtp_pair.fault_list import Faults
-    from smtp_pair.session import House, Session
+    from smtp_pair.house import House
+    from smtp_pair.session import Session
 
     count = setting.amount(300, 3)
     loop = asyncio.new_event_loop()

@@ -22,6 +22,7 @@ from smtp_pair.aliases import Aliases
 from smtp_pair.config import Retry
 from smtp_pair.entry import Answer, Content, Entry, Outcome, Row
 from smtp_pair.facts import Fact
+from smtp_pair.house import Receipt
 from smtp_pair.inbox import Inbox
 from smtp_pair.journal import Journal
 from smtp_pair.mail import reply
@@ -30,7 +31,6 @@ from smtp_pair.mail.envelope import Envelope, Origin, Recipient
 from smtp_pair.mail.reply import Reply
 from smtp_pair.notifier import Notifier
 from smtp_pair.routes import NextHop, Route, Routes
-from smtp_pair.session import Receipt
 from smtp_pair.spool import Spool
 from smtp_pair.store import Store
 

@@ -237,7 +237,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureF
     assert cli.main(["demo", "--data", str(tmp_path / "file")]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert shown.err == f"smtp-pair demo: {tmp_path / 'file'}: no folder for mail: Not a directory\n"
+    assert shown.err == f"smtp-pair demo: {tmp_path / 'file'}: no folder for mail: File exists\n"
 
 
 @pytest.mark.parametrize(("more", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])

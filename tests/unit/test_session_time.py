@@ -11,11 +11,12 @@ import pytest
 import pytest_asyncio
 
 from smtp_pair.config import Limits
+from smtp_pair.house import House, Receipt
 from smtp_pair.mail import reply
 from smtp_pair.mail.address import Address
 from smtp_pair.mail.reply import Reply
 from smtp_pair.protocol import Rules, Visit
-from smtp_pair.session import House, Receipt, Session
+from smtp_pair.session import Session
 
 IDLE, WHOLE = 300.0, 3600.0
 TRANSACTION = b"EHLO a\r\nMAIL FROM:<luke@a.test>\r\nRCPT TO:<leia@a.test>\r\nDATA\r\n"
