@@ -11,10 +11,9 @@ import ssl
 
 LONGEST = 1 << 15
 """Octets of one reply: a next hop that goes on for longer does not mean it well."""
+_ENDLESS = "its reply does not end"
 _UNREAD = 2 * LONGEST
 """Octets that may come before anybody asks for them."""
-
-
 _PIECE = 1 << 12
 
 
@@ -63,9 +62,11 @@ class Connection(asyncio.Protocol):
         return bool(self._said)
 
     def taken(self) -> list[bytes]:
-        """The lines of the next reply, where it is here whole; else none."""
+        """The lines of the next reply, where it is here whole; else none. Raises ValueError for one that is too long."""
         said = self._said
         end = said.find(b"\n") + 1
+        if end > LONGEST:
+            raise ValueError(_ENDLESS)
         if end and said[3:4] != b"-":  # one line: nearly all are
             line = bytes(said[:end])
             del said[:end]
@@ -79,6 +80,8 @@ class Connection(asyncio.Protocol):
                 return lines
             at = end
             end = said.find(b"\n", at) + 1
+            if end > LONGEST:
+                raise ValueError(_ENDLESS)
         return []
 
     async def reply(self, until: float) -> list[bytes]:
@@ -86,7 +89,7 @@ class Connection(asyncio.Protocol):
         does not end."""
         while not (lines := self.taken()):
             if len(self._said) > LONGEST:
-                raise ValueError("its reply does not end")
+                raise ValueError(_ENDLESS)
             if self.over:
                 raise EOFError("closed by the other side")
             self._let_in()

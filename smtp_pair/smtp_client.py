@@ -308,9 +308,9 @@ class SmtpClient:
 
     async def _reply(self, patience: float | None = None) -> Reply:
         # all but the first of the replies to a pipelined group have come with it
-        lines = self._connection.taken() or await self._reply_to_come(patience or self._patience.reply)
-        self._log.reply(b"".join(lines), self._time())
         try:
+            lines = self._connection.taken() or await self._reply_to_come(patience or self._patience.reply)
+            self._log.reply(b"".join(lines), self._time())
             return _parsed(lines[0]) if len(lines) == 1 else Reply.parse(lines)
         except ValueError as error:
             raise self._broken(str(error)) from None
