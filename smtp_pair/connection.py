@@ -62,7 +62,7 @@ class Connection(asyncio.Protocol):
         return bool(self._said)
 
     def taken(self) -> list[bytes]:
-        """The lines of the next reply, where it is here whole; else none. Raises ValueError for one that is too long."""
+        """The lines of the next reply, where it is here whole; else none. Raises ValueError for one too long."""
         said = self._said
         end = said.find(b"\n") + 1
         if end > LONGEST:

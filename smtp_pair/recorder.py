@@ -38,7 +38,7 @@ HIDDEN = b"***"
 _VERBS = frozenset(b"EHLO HELO STARTTLS MAIL RCPT DATA BDAT RSET NOOP HELP VRFY EXPN QUIT".split())
 _TAKEN = re.compile(r"250 2\.0\.0 taken as (\S+)")
 
-_SEND, _REPLY, _BODY, _CHUNK, _NOTE = range(5)
+_SEND, _REPLY, _BODY, _CHUNK, _NOTE, _EXCHANGE = range(6)
 Address = tuple[str, int]
 Resolve = Callable[[str], "tuple[int, str] | None"]
 """Size and digest of a mail's content as first sent, by the mail's id; None: not known."""
@@ -82,6 +82,17 @@ class Log:
         if len(events) >= _MOST:
             self._forget()
 
+    def exchange(self, line: bytes, wire: bytes, moment: float) -> None:
+        """A line that is no secret, and what the server writes at once."""
+        if self._watchful or len(line) > LINE:
+            self.command(line, moment)
+            self.reply(wire, moment)
+            return
+        events = self._events
+        events.append((moment, _EXCHANGE, (line, wire)))
+        if len(events) >= _MOST:
+            self._forget()
+
     def commands(self, wire: bytes, moment: float, *, secret: bool = False) -> None:
         """A group of them in one write, line ends and all."""
         for line in wire.removesuffix(b"\r\n").split(b"\r\n"):
@@ -93,9 +104,9 @@ class Log:
 
     def body(self, content: bytes, moment: float, *, too_big: bool = False) -> None:
         """A mail's content, whole."""
-        kept = None if too_big or len(content) > BODY else content
-        event = [len(content), kept, too_big]
-        if kept:
+        size = len(content)
+        event = [size, None if too_big or size > BODY else content, too_big]
+        if event[1]:
             self._tape.bodies.keep(event)
         self._events.append((moment, _BODY, event))
 
@@ -157,6 +168,9 @@ class Log:
         at = max(0.0, moment - self.began)
         if kind == _SEND:
             yield Event(at, "send", _text(said))
+        elif kind == _EXCHANGE:
+            yield Event(at, "send", _text(said[0]))
+            yield from (Event(at, "reply", text) for text in _replies(said[1]))
         elif kind == _REPLY:
             yield from (Event(at, "reply", text) for text in _replies(said))
         elif kind == _CHUNK:
@@ -228,6 +242,7 @@ class Silent(Log):
 
     def command(self, line: bytes, moment: float, *, secret: bool = False) -> None: ...
     def commands(self, wire: bytes, moment: float, *, secret: bool = False) -> None: ...
+    def exchange(self, line: bytes, wire: bytes, moment: float) -> None: ...
     def reply(self, wire: bytes, moment: float) -> None: ...
     def body(self, content: bytes, moment: float, *, too_big: bool = False) -> None: ...
     def chunk(self, size: int, moment: float) -> None: ...

@@ -136,10 +136,11 @@ class Session(SMTP):
         if wire.is_closing() or wire.get_write_buffer_size():
             return False  # it does not read what it is told
         self._heard = self.loop.time()
-        answer = self._answer(talk, octets[:-1].removesuffix(b"\r"))
-        if answer is not None:
-            self._say(answer)
-            self._write()
+        line = octets[:-2] if octets.endswith(b"\r\n") else octets[:-1]
+        answer = self._obey(talk, line)
+        octets = answer.wire if answer is not None else b""
+        self._log.exchange(line, octets, self._heard)
+        wire.write(octets)
         return True
 
     def eof_received(self) -> bool | None:
@@ -314,8 +315,11 @@ class Session(SMTP):
         self._log.note(f"fault: {fired.fault}")
 
     def _answer(self, talk: Conversation, line: bytes, refusal: Reply | None = None) -> Reply | None:
-        secret = talk.authenticating or line.lstrip()[:4].upper() == b"AUTH"
-        self._log.command(line, self._heard, secret=secret)
+        self._log.command(line, self._heard, secret=talk.authenticating or line.lstrip()[:4].upper() == b"AUTH")
+        return self._obey(talk, line, refusal)
+
+    def _obey(self, talk: Conversation, line: bytes, refusal: Reply | None = None) -> Reply | None:
+        secret = talk.authenticating
         try:
             answer = talk.command(line) if refusal is None else talk.refuse(line, refusal)
             if answer is not None and answer.code >= 400 and line[:4].upper() == b"RCPT" and not secret:
@@ -494,25 +498,23 @@ class Session(SMTP):
         pipelined group in one segment (RFC 2920)."""
         if self._unsent:
             await self._flush()
-        chunk = await (self._disturbed.read() if self._faults.active else self._heard_next())
+        chunk = await (self._disturbed.read() if self._faults.active else self._next())
         self._heard = self.loop.time()
         return chunk
 
-    async def _heard_next(self) -> bytes:
-        chunk = await self._next()
-        return await self._reader.read(_PIECE) if chunk is None else chunk
-
-    async def _next(self) -> bytes | None:
-        """What comes next, if the stream has nothing; None where it has, or comes to an end."""
+    async def _next(self) -> bytes:
+        """What comes next: straight from the transport, or, where the stream has something or is at its end, from
+        there."""
         stream = self._reader
         if stream._buffer or stream._eof or stream._paused or stream._exception is not None:  # type: ignore[attr-defined]
-            return None
+            return await stream.read(_PIECE)
         # The stream wakes up its own waiter when it ends: it is this one.
         stream._waiter = self._waiting = self.loop.create_future()  # type: ignore[attr-defined]
         try:
-            return await self._waiting
+            octets = await self._waiting
         finally:
             stream._waiter = self._waiting = None  # type: ignore[attr-defined]
+        return await stream.read(_PIECE) if octets is None else octets
 
     def _say(self, answer: Reply) -> None:
         self._unsent.append(answer.wire)
