@@ -100,15 +100,15 @@ def test_clients_that_are_known(memory: MemoryTrial, sockets: SocketTrial, scrip
 
 def test_a_reply_too_many_is_found(memory: MemoryTrial) -> None:
     """A server that answers twice; the script is made as short as can be."""
-    command = Conversation.command
+    obey = Session._obey
 
-    def twice(talk: Conversation, line: bytes) -> Reply | None:
-        answer = copy(command(talk, line))
+    def twice(session: Session, talk: Conversation, line: bytes, refusal: Reply | None = None) -> Reply | None:
+        answer = copy(obey(session, talk, line, refusal))
         if answer is not None and b"still here" in answer.wire:
             object.__setattr__(answer, "wire", 2 * answer.wire)
         return answer
 
-    with mock.patch.object(Conversation, "command", twice):
+    with mock.patch.object(Session, "_obey", twice):
         long = (GREETED, b"RSET\r\nNOOP\r\nRSET\r\n", b"QUIT\r\n")
         with pytest.raises(Finding, match="still here"):
             memory.play(long)
