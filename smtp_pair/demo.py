@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import hashlib
 import heapq
@@ -25,20 +24,16 @@ from smtp_pair.mail.errors import MailNotFound
 from smtp_pair.mail.message import Mail
 from smtp_pair.network import Pair
 from smtp_pair.screen import console
-from smtp_pair.screen.lines import Line, Screen, Tone
+from smtp_pair.screen.lines import Line, Screen
 from smtp_pair.server import Server
 
 HERE, ONWARD, NOWHERE = "obiwan@jaku.com", "vader@deathstar.com", "paimon@genshinimpact.com"
 """The recipients of the scripted mail: at home at jaku, at deathstar, and where no route leads."""
 PATIENCE = 10.0
 """Seconds for the copy that is passed on; it takes a few milliseconds."""
-BODY_ROWS = 10
-"""Rows of the mail as the client sends it: its header. The text is seen at the servers, the files on disk."""
 CLIENT = "client"
 
 _HANG = 10
-_TWICE = ("reply: b", "connect: b", "data: (")  # smtplib also says all of it in "reply: retcode (250); Msg: ..."
-_TONES: tuple[tuple[str, Tone], ...] = (("reply: ", "faint"), ("accepted: ", "good"), ("refused: ", "warning"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,34 +172,17 @@ def _in_order(
     that is another one each time: it is told afterwards.
     """
     answers = [fact for fact in facts if fact.server == first and fact.event in ("received", "refused")]
-    conversation = [(moment, [Line(CLIENT, text, _tone(text), hang=6)]) for moment, text in _shortened(said)]
+    shortened = console.Shortened()
+    short = [(moment, shortened(text)) for moment, text in said]
+    conversation = [
+        (moment, [Line(CLIENT, text, console.client_tone(text), hang=6)]) for moment, text in short if text is not None
+    ]
     acts = [(fact.moment, console.lines(fact, names[first], brief=True)) for fact in answers]
     for _, lines in heapq.merge(conversation, acts, key=lambda event: event[0]):
         yield from lines
     for fact in facts:
         if fact not in answers:
             yield from console.lines(fact, names[fact.server], brief=True)
-
-
-def _shortened(said: Sequence[tuple[float, str]]) -> Iterator[tuple[float, str]]:
-    """The conversation without what smtplib says twice, and with the header only of the mail."""
-    rows, hidden = 0, 0
-    for moment, text in said:
-        rows = rows + 1 if text.startswith("      ") else 0
-        if text.startswith(_TWICE):
-            continue
-        if rows < BODY_ROWS:
-            yield moment, text
-        elif text.endswith(" more bytes"):
-            counted = int(text.split()[1].replace(",", ""))
-            yield moment, f"      ... {hidden + counted:,} more bytes"
-            hidden = 0
-        else:
-            hidden += len(ast.literal_eval(text.strip()))
-
-
-def _tone(text: str) -> Tone:
-    return next((tone for start, tone in _TONES if text.startswith(start)), "plain")
 
 
 # -- what was written --------------------------------------------------------------------------------------------------

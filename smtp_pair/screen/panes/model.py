@@ -1,0 +1,261 @@
+"""What each pane has to show. Facts, words and states come in; counts, mails, a queue and a stream of rows go out."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from smtp_pair.entry import Waiting
+from smtp_pair.facts import Fact
+from smtp_pair.recorder import Said
+from smtp_pair.screen import console
+from smtp_pair.screen.lines import Line, Tone, fitted
+from smtp_pair.screen.panes.feed import Batch, ClientSaid, State
+from smtp_pair.screen.panes.stream import Entry, Row, Stream
+from smtp_pair.server_msg import one_line
+
+MAILS = 500
+"""Mails of a server that can be opened: the newest ones."""
+_HANG = 4
+_WIDE, _VERY_WIDE = 34, 56
+"""Columns from which on a mail's row has its sender, and the time."""
+_LONGEST = 300
+
+_MARKS: dict[str, tuple[str, Tone]] = {
+    "failed": ("✗", "bad"),
+    "deferred": ("↻", "warning"),
+    "queued": ("…", "faint"),
+    "ignored": ("–", "faint"),
+    "forwarded": ("→", "good"),
+    "delivered": ("✓", "good"),
+}
+"""By what became of a recipient; of several, the first of these counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A server, as its pane is headed."""
+
+    hostname: str
+    domain: str
+    label: str
+    address: str
+
+
+@dataclass(slots=True)
+class SeenMail:
+    """A mail that a server took over, and what became of it."""
+
+    fact: Fact
+    outcomes: dict[str, str]
+    """By recipient: delivered, queued, ignored; later forwarded, deferred, failed."""
+
+    @property
+    def id(self) -> str:
+        """Its id on that server."""
+        return self.fact.mail
+
+    @property
+    def mark(self) -> tuple[str, Tone]:
+        """One character for it all."""
+        found = set(self.outcomes.values())
+        return next((mark for outcome, mark in _MARKS.items() if outcome in found), ("?", "faint"))
+
+    def row(self, width: int) -> Row:
+        """It in one row."""
+        data = self.fact.data
+        mark, tone = self.mark
+        title = one_line(str(data["title"])[:_LONGEST]) or "(no title)"
+        files = len(data["attachments"])
+        told = f" {files} file{'s' * (files > 1)}" if files else ""
+        when = f"{datetime.fromtimestamp(self.fact.moment, UTC):%H:%M:%S} " if width >= _VERY_WIDE else ""
+        who = ""
+        if width >= _WIDE:
+            local, _, _ = one_line(str(data["sender"])[:_LONGEST]).rpartition("@")
+            who = f"{local or '<>':<8.8} "
+        room = max(4, width - 2 - len(when) - len(who) - len(told))
+        return Row(((f"{mark} ", tone), (when + who, "faint"), (fitted(title, room), "plain"), (told, "faint")))
+
+    def matches(self, wanted: str) -> bool:
+        """Whether ``wanted``, in lower case, is in its title, its addresses or its id."""
+        data = self.fact.data
+        texts = (self.id, str(data["title"]), str(data["sender"]), *self.outcomes)
+        return any(wanted in text.casefold() for text in texts)
+
+
+class ServerPane:
+    """One server."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.stream = Stream()
+        self.mails: deque[SeenMail] = deque(maxlen=MAILS)
+        self.state = State(place.hostname, running=True)
+        self.counts: Counter[str] = Counter()
+        """``received``, ``refused``, ``fault`` and so on, and ``files``."""
+        self._by_id: dict[str, SeenMail] = {}
+
+    @property
+    def title(self) -> str:
+        """What stands above it."""
+        return self.place.domain
+
+    @property
+    def status(self) -> tuple[str, Tone]:
+        """Where it listens, or that it does not."""
+        if not self.state.running:
+            return "stopped", "bad"
+        return ("down", "bad") if self.state.down else (self.place.address, "faint")
+
+    def take(self, fact: Fact) -> Iterator[Entry]:
+        """A fact of this server."""
+        self.counts[fact.event] += 1
+        if fact.event == "received":
+            self._received(fact)
+        elif fact.mail in self._by_id:
+            self._by_id[fact.mail].outcomes[fact.data["recipient"]] = fact.event
+        yield from (Entry(line) for line in story(fact))
+
+    def _received(self, fact: Fact) -> None:
+        self.counts["files"] += len(fact.data["attachments"])
+        mail = SeenMail(fact, {to["address"]: to["outcome"] for to in fact.data["recipients"]})
+        if len(self.mails) == MAILS:
+            self._by_id.pop(self.mails[0].id, None)
+        self.mails.append(mail)
+        self._by_id[mail.id] = mail
+
+    def summary(self, width: int) -> Row:
+        """The counts in one row."""
+        count = self.counts
+        pieces: list[tuple[str, Tone]] = [(f"{count['received']:,} mail{'s' * (count['received'] != 1)}", "plain")]
+        words: tuple[tuple[int, str, Tone], ...] = (
+            (self.state.waiting, "queued", "warning"),
+            (count["files"], "files" if count["files"] != 1 else "file", "plain"),
+            (count["refused"], "refused", "warning"),
+            (count["failed"], "failed", "bad"),
+            (count["fault"], "faults" if count["fault"] != 1 else "fault", "warning"),
+        )
+        used = len(pieces[0][0])
+        for number, word, tone in words:
+            text = f"{number:,} {word}"
+            if number and used + len(text) + 2 <= width:
+                used += len(text) + 2
+                pieces += [("  ", "plain"), (text, tone)]
+        return Row(tuple(pieces))
+
+    def queue(self, room: int, most: int) -> list[Row]:
+        """What waits, a row for each recipient."""
+        rows = [_waiting(one, self.state.now, room) for one in self.state.queue[:most]]
+        more = self.state.waiting - len(rows)
+        return [*rows, Row(((f"and {more:,} more", "faint"),))] if more > 0 else rows
+
+    def faults(self, room: int, most: int) -> list[Row]:
+        """What it does wrong, a row for each fault in force."""
+        faults = self.state.faults
+        rows = [Row(((fitted(one_line(text[:_LONGEST]), room).rstrip(), "warning"),)) for text in faults[:most]]
+        more = len(faults) - len(rows)
+        return [*rows, Row(((f"and {more:,} more", "faint"),))] if more > 0 else rows
+
+
+@dataclass(slots=True)
+class ClientPane:
+    """The client that belongs to the panes."""
+
+    stream: Stream = field(default_factory=Stream)
+    title: str = "client"
+
+
+class Panes:
+    """All panes, in their order: the servers', then the client's."""
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        self.servers = [ServerPane(place) for place in places]
+        self.client = ClientPane()
+        self._by_hostname = {pane.place.hostname: pane for pane in self.servers}
+
+    def __iter__(self) -> Iterator[ServerPane | ClientPane]:
+        yield from self.servers
+        yield self.client
+
+    def __len__(self) -> int:
+        return len(self.servers) + 1
+
+    def take(self, batch: Batch) -> set[int]:
+        """Take in what has come. Gives the numbers of the panes that it changed, counted from 0."""
+        fresh: dict[str, list[Entry]] = {}
+        states: set[str] = set()
+        for one in batch.happened:
+            if isinstance(one, Fact):
+                fresh.setdefault(one.server, []).extend(self._by_hostname[one.server].take(one))
+            elif isinstance(one, Said):
+                fresh.setdefault(one.hostname, []).extend(words(one))
+            elif isinstance(one, State):
+                self._by_hostname[one.hostname].state = one
+                states.add(one.hostname)
+            else:
+                self._client_said(one, fresh)
+        for hostname, missing in batch.missing.items():
+            text = f"({missing:,} more came too fast for this screen; the folder has them)"
+            fresh.setdefault(hostname, []).append(Entry(Line("", text, "warning")))
+        for hostname, entries in fresh.items():
+            self._stream(hostname).add(entries)
+        names = [*(pane.place.hostname for pane in self.servers), ""]
+        return {number for number, name in enumerate(names) if name in states or name in fresh}
+
+    def _client_said(self, said: ClientSaid, fresh: dict[str, list[Entry]]) -> None:
+        """A problem that names a server belongs to its pane."""
+        where = next((name for name in self._by_hostname if said.line.actor == name), "")
+        fresh.setdefault(where, []).append(Entry(said.line))
+
+    def _stream(self, hostname: str) -> Stream:
+        return self._by_hostname[hostname].stream if hostname else self.client.stream
+
+
+def words(said: Said) -> Iterator[Entry]:
+    """What was said, with an arrow for its way."""
+    talk = f"{said.client} ⇄ {said.server}"
+    for event in said.events:
+        for text in event.lines(brief=True):
+            if event.kind == "reply":
+                words = text.removeprefix("reply: ")
+                tone: Tone = "warning" if words[:1] in "45" else "faint"
+                yield Entry(Line("", f"← {words}", tone, _HANG), talk)
+            elif event.kind == "note":
+                yield Entry(Line("", f"  {text}", "warning" if "fault" in text or "lost" in text else "faint", 2), talk)
+            else:
+                yield Entry(Line("", f"→ {text.removeprefix('send: ')}", "plain", _HANG), talk)
+
+
+def story(fact: Fact) -> Iterator[Line]:
+    """A fact in few lines: all that a mail holds is a key away."""
+    if fact.event != "received":
+        [line] = console.lines(fact, "")
+        yield Line("", " ".join(line.text.split()), line.tone, _HANG)
+        return
+    data = fact.data
+    yield Line("", f"received {str(data['title'])[:_LONGEST] or '(no title)'}", "strong", _HANG)
+    yield Line("", f"  from <{data['sender']}>, {data['size']:,} octets", "plain", _HANG)
+    for to in data["recipients"]:
+        yield Line("", f"  to <{to['address']}> {to['outcome']}", "plain", _HANG)
+    for attachment in data["attachments"]:
+        name = "(no name)" if attachment["name"] is None else str(attachment["name"])[:_LONGEST]
+        yield Line("", f"  file {name}, {attachment['size']:,} octets", "plain", _HANG)
+    for defect in data["defects"]:
+        yield Line("", f"  defect: {defect}", "warning", _HANG)
+
+
+def matching(mails: Iterable[SeenMail], wanted: str) -> list[SeenMail]:
+    """Those with ``wanted`` in them."""
+    key = wanted.casefold()
+    return [mail for mail in mails if not key or mail.matches(key)]
+
+
+def _waiting(one: Waiting, now: float, room: int) -> Row:
+    wait = one.due - now
+    when = "now" if wait <= 0 else f"in {console.span(wait)}"
+    tries = f"{one.attempts}×, " if one.attempts else ""  # noqa: RUF001  # the sign of multiplication is meant
+    tail = f" {tries}{when}"
+    address = fitted(one_line(str(one.recipient)), max(8, room - len(tail)))
+    return Row(((address, "plain"), (tail, "warning" if one.attempts else "faint")))
