@@ -7,7 +7,6 @@ more memory. Words go first; facts, which are few beside them and are counted, h
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from smtp_pair.entry import Waiting
@@ -38,14 +37,8 @@ class State:
     """When that was, by the servers' clock."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClientSaid:
-    """A line of the client of the panes themselves."""
-
-    line: Line
-
-
-Happening = Fact | Said | State | ClientSaid
+Happening = Fact | Said | State | Line
+"""A line is the client's, or, with a host name as its actor, that server's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +66,6 @@ class Feed:
             self._missing[happening.hostname] += len(happening.events)
         elif isinstance(happening, Fact):
             self._missing[happening.server] += 1
-
-    def extend(self, happenings: Iterable[Happening]) -> None:
-        """Add several."""
-        for happening in happenings:
-            self.put(happening)
 
     def take(self) -> Batch:
         """All that has come, without waiting."""

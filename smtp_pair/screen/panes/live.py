@@ -18,7 +18,7 @@ from smtp_pair.mail.errors import ConfigError, NotRunning
 from smtp_pair.mail.message import Mail
 from smtp_pair.screen import console
 from smtp_pair.screen.lines import Line
-from smtp_pair.screen.panes.feed import ClientSaid, Feed, State
+from smtp_pair.screen.panes.feed import Feed, State
 from smtp_pair.screen.panes.model import Place
 
 if TYPE_CHECKING:
@@ -81,13 +81,13 @@ class Live:
         def show(text: str) -> None:
             short = shortened(text)
             if short is not None:
-                self.feed.put(ClientSaid(Line("", short, console.client_tone(short), 6)))
+                self.feed.put(Line("", short, console.client_tone(short), 6))
 
         try:
             for line in work(show):
-                self.feed.put(ClientSaid(line))
+                self.feed.put(line)
         except (ClientError, NotRunning) as error:
-            self.feed.put(ClientSaid(Line("", f"{error}.", "bad", 2)))
+            self.feed.put(Line("", f"{error}.", "bad", 2))
 
     # -- queues and faults ---------------------------------------------------------------------------------------------
 

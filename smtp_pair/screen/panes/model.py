@@ -12,7 +12,7 @@ from smtp_pair.facts import Fact
 from smtp_pair.recorder import Said
 from smtp_pair.screen import console
 from smtp_pair.screen.lines import Line, Tone, fitted
-from smtp_pair.screen.panes.feed import Batch, ClientSaid, State
+from smtp_pair.screen.panes.feed import Batch, State
 from smtp_pair.screen.panes.stream import Entry, Row, Stream
 from smtp_pair.server_msg import one_line
 
@@ -195,7 +195,8 @@ class Panes:
                 self._by_hostname[one.hostname].state = one
                 states.add(one.hostname)
             else:
-                self._client_said(one, fresh)
+                where = one.actor if one.actor in self._by_hostname else ""
+                fresh.setdefault(where, []).append(Entry(one))
         for hostname, missing in batch.missing.items():
             text = f"({missing:,} more came too fast for this screen; the folder has them)"
             fresh.setdefault(hostname, []).append(Entry(Line("", text, "warning")))
@@ -203,11 +204,6 @@ class Panes:
             self._stream(hostname).add(entries)
         names = [*(pane.place.hostname for pane in self.servers), ""]
         return {number for number, name in enumerate(names) if name in states or name in fresh}
-
-    def _client_said(self, said: ClientSaid, fresh: dict[str, list[Entry]]) -> None:
-        """A problem that names a server belongs to its pane."""
-        where = next((name for name in self._by_hostname if said.line.actor == name), "")
-        fresh.setdefault(where, []).append(Entry(said.line))
 
     def _stream(self, hostname: str) -> Stream:
         return self._by_hostname[hostname].stream if hostname else self.client.stream
