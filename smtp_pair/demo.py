@@ -18,13 +18,16 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from smtp_pair.clients import scripted
+from smtp_pair.clients.conversation import Show
 from smtp_pair.clients.message import Attachment, ClientError, Draft
 from smtp_pair.facts import Fact
 from smtp_pair.mail.errors import MailNotFound
 from smtp_pair.mail.message import Mail
 from smtp_pair.network import Pair
-from smtp_pair.screen import console
+from smtp_pair.screen import console, problems
 from smtp_pair.screen.lines import Line, Screen
+from smtp_pair.screen.panes import live
+from smtp_pair.screen.panes.feed import Feed
 from smtp_pair.server import Server
 
 HERE, ONWARD, NOWHERE = "obiwan@jaku.com", "vader@deathstar.com", "paimon@genshinimpact.com"
@@ -76,15 +79,16 @@ class Run:
     """What is not as it should be; none: all is right."""
 
 
-def run(pair: Pair, *, patience: float = PATIENCE) -> Run:
-    """Send the scripted mail to the running pair's jaku.com, and look at all that comes of it."""
+def run(pair: Pair, *, patience: float = PATIENCE, show: Show = lambda _: None) -> Run:
+    """Send the scripted mail to the running pair's jaku.com, and look at all that comes of it. ``show`` is told what
+    the client says, while it does."""
     labels = console.labels([server.domain for server in pair])
     names = {server.hostname: labels[server.domain] for server in pair}
     facts: SimpleQueue[Fact] = SimpleQueue()
     pair.subscribe(facts.put)
     before = {path: state for server in pair for path, state in _snapshot(server).items()}
     mail = scripted.ScriptedMail()
-    said, result, problems = _sent(pair, mail, patience)
+    said, result, problems = _sent(pair, mail, patience, show)
     told = [facts.get_nowait() for _ in range(facts.qsize())]
     attached = [Attachment.of(each) for each in mail.attachments]
     files = [
@@ -97,12 +101,15 @@ def run(pair: Pair, *, patience: float = PATIENCE) -> Run:
     return Run((*names.values(), CLIENT), tuple(lines), tuple(files), tuple(problems))
 
 
-def _sent(pair: Pair, mail: Draft, patience: float) -> tuple[list[tuple[float, str]], scripted.Result, list[str]]:
+def _sent(
+    pair: Pair, mail: Draft, patience: float, shown: Show
+) -> tuple[list[tuple[float, str]], scripted.Result, list[str]]:
     """Send the mail and wait until nothing moves: what the client said, and when; its result; what went wrong."""
     said: list[tuple[float, str]] = []
 
     def show(text: str) -> None:
         said.append((time.time(), text))
+        shown(text)
 
     try:
         result = scripted.send(mail, pair.jaku.host, pair.jaku.port, show=show)
@@ -120,6 +127,11 @@ def report(done: Run) -> Iterator[Line]:
     """The run as lines: what happened, the files, the verdict."""
     yield from done.lines
     yield Line("", "")
+    yield from findings(done)
+
+
+def findings(done: Run) -> Iterator[Line]:
+    """The files, and whether all is right."""
     yield Line("", "The files, with the sha256 of what is on disk and of what was sent:", "strong")
     for written in done.files:
         yield from _file(written)
@@ -130,26 +142,47 @@ def report(done: Run) -> Iterator[Line]:
         yield Line("", "All three outcomes are right, and every digest is equal.", "good")
 
 
-def main(data: Path | None = None) -> int:
-    """Run the demo; 0 only if all is right. The folder goes when all is right and nobody named one to keep.
+def main(data: Path | None = None, *, tui: bool = False) -> int:
+    """Run the demo; 0 only if all is right. The folder goes when all is right and nobody named one to keep. ``tui``:
+    in panes, where there is a terminal, until somebody leaves them.
 
-    Raises StartError when the servers can't start there.
+    Raises StartError when the servers can't start there, ConfigError where the extra ``tui`` is missing.
     """
+    tui = tui and live.wanted()
     with contextlib.ExitStack() as cleaning:
         folder = data
         if folder is None:
             folder = Path(tempfile.mkdtemp(prefix="smtp-pair-demo-"))
             cleaning.callback(shutil.rmtree, folder, ignore_errors=True)
         with Pair(directory=folder) as pair:
-            done = run(pair)
+            done = _on_panes(pair) if tui else run(pair)
+        if done is None:
+            return 0
         if done.problems:
             cleaning.pop_all()
         screen = Screen.of(sys.stdout, done.actors)
-        screen.write(report(done))
+        screen.write(findings(done) if tui else report(done))
         kept = data is not None or done.problems
         where = f"The files are in {folder}." if kept else "The files are removed now; --data DIR keeps them."
         screen.write([Line("", where, "faint")])
     return 1 if done.problems else 0
+
+
+def _on_panes(pair: Pair) -> Run | None:
+    """The same in panes; None: they were left before it was done."""
+    feed = Feed()
+    pair.subscribe(feed.put)
+    servers = live.Live(pair, feed)
+    done: list[Run] = []
+
+    def work(show: Show) -> Iterator[Line]:
+        done.append(run(pair, show=show))
+        yield Line("", "")
+        yield from findings(done[0])
+
+    with problems.logged_to(feed.put):
+        live.show(servers, at_start=lambda: servers.run(work))
+    return done[0] if done else None
 
 
 # -- in the order in which it happened ---------------------------------------------------------------------------------

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from textual import events
 from textual.app import App, ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.theme import Theme
 from textual.widgets import Input
@@ -71,7 +71,7 @@ class PanesApp(App[None]):
     #filter { height: 1; border: none; padding: 0 1; background: #1f3a5f; display: none; }
     #filter.open { display: block; }
     """
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(str(n), f"focus_pane({n})", show=False) for n in range(1, 10)),
         Binding("slash", "filter", show=False),
         Binding("f", "follow", show=False),
@@ -95,7 +95,7 @@ class PanesApp(App[None]):
         """A mail that was written and is not sent."""
         self._focused = 0
         self._at_start = at_start
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._screens_loop: asyncio.AbstractEventLoop | None = None
         self._stopped = False
 
     def compose(self) -> ComposeResult:
@@ -112,7 +112,7 @@ class PanesApp(App[None]):
         self.panes[0].focus_pane()
         for line in _WELCOME:
             self.actions.feed.put(line)
-        self._loop = asyncio.get_running_loop()
+        self._screens_loop = asyncio.get_running_loop()
         if self._stopped:
             self.exit()
         self._at_start()
@@ -120,8 +120,8 @@ class PanesApp(App[None]):
     def stop(self) -> None:
         """End it; from any thread, and from a signal's handler."""
         self._stopped = True
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self.exit)
+        if self._screens_loop is not None and not self._screens_loop.is_closed():
+            self._screens_loop.call_soon_threadsafe(self.exit)
 
     def flush(self) -> None:
         """Draw what has come."""

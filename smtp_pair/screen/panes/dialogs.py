@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding
-from textual.containers import Vertical
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import Input, Label, TextArea
@@ -33,7 +34,7 @@ class MailScreen(ModalScreen[None]):
     """A mail, page by page."""
 
     CSS = _BOX.format(name="MailScreen") + "MailScreen > Vertical { width: 94%; max-width: 110; height: 92%; }"
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         _ALWAYS,
         Binding("escape,q,enter", "dismiss", show=False),
         Binding("right,tab,l", "turn(1)", show=False, priority=True),
@@ -98,14 +99,15 @@ class ComposeScreen(ModalScreen[Draft | None]):
         _BOX.format(name="ComposeScreen")
         + """
     ComposeScreen > Vertical { width: 90%; max-width: 84; height: auto; max-height: 96%; }
-    ComposeScreen Input { height: 1; border: none; padding: 0 1; background: #161b22; margin: 0 0 0 0; }
+    ComposeScreen Horizontal { height: auto; margin: 0 0 1 0; }
+    ComposeScreen Label { width: 8; color: #8b949e; }
+    ComposeScreen Input { width: 1fr; height: 1; border: none; padding: 0 1; background: #161b22; }
     ComposeScreen Input:focus { background: #1f3a5f; }
-    ComposeScreen Label { color: #8b949e; }
-    ComposeScreen TextArea { height: 1fr; min-height: 3; max-height: 8; border: none; background: #161b22; padding: 0 1; }
+    ComposeScreen TextArea { width: 1fr; height: 6; border: none; background: #161b22; padding: 0 1; }
     ComposeScreen TextArea:focus { background: #1b2533; }
     """
     )
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         _ALWAYS,
         Binding("escape", "close", show=False),
         Binding("ctrl+s", "send", show=False, priority=True),
@@ -118,23 +120,22 @@ class ComposeScreen(ModalScreen[Draft | None]):
         self._says, self._foot = Block(), Block()
         self._sender = Input(written.sender or f"vader@{place.domain}", id="sender")
         self._to = Input(written.to, id="to", placeholder="obiwan@jaku.com, Leia <leia@deathstar.com>")
-        self._title = Input(written.title, id="title")
+        self._subject = Input(written.title, id="title")
         self._text = TextArea(written.text, id="text", tab_behavior="focus", show_line_numbers=False)
         self._file = Input("", id="file", placeholder="a path; → completes it, Enter adds it", suggester=_Paths())
 
     def compose(self) -> ComposeResult:
-        """A field below the name of each."""
+        """A field beside the name of each."""
         with Vertical():
             yield self._says
             for name, widget in (
                 ("From", self._sender),
                 ("To", self._to),
-                ("Title", self._title),
+                ("Title", self._subject),
                 ("Text", self._text),
                 ("Attach", self._file),
             ):
-                yield Label(name)
-                yield widget
+                yield Horizontal(Label(name), widget)
             yield self._foot
 
     def on_mount(self) -> None:
@@ -145,7 +146,7 @@ class ComposeScreen(ModalScreen[Draft | None]):
         self.call_after_refresh(self._say)
 
     def _say(self, problem: str = "") -> None:
-        room = max(self._to.size.width, 20)
+        room = self.query_one(Vertical).content_size.width
         head = row(f"A mail through {self.place.hostname}", "strong")
         files: list[Row] = []
         for path in self.written.files:
@@ -153,16 +154,16 @@ class ComposeScreen(ModalScreen[Draft | None]):
         wrong = rows_of(Line("", f"{problem}.", "bad"), room) if problem else [row("")]
         self._says.show([head, *files, *wrong])
         keys = [("^s", "send"), ("tab", "next"), ("^o", "file dialogue"), ("esc", "close")]
-        self._foot.show([row(""), hints(keys, room)])
+        self._foot.show([hints(keys, room)])
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         if event.input is not self._file:
             self.focus_next()
         elif event.value.strip():
-            self._attach(file_dialogue.as_path(event.value.strip()))
+            self._add_file(file_dialogue.as_path(event.value.strip()))
 
-    def _attach(self, path: Path) -> None:
+    def _add_file(self, path: Path) -> None:
         try:
             Attachment.read(path)
         except ClientError as error:
@@ -181,7 +182,7 @@ class ComposeScreen(ModalScreen[Draft | None]):
             self._file.focus()
             return
         if path is not None:
-            self._attach(path)
+            self._add_file(path)
 
     def action_close(self) -> None:
         """Close the form; it opens again as it is."""
@@ -205,7 +206,7 @@ class ComposeScreen(ModalScreen[Draft | None]):
 
     def _keep(self) -> None:
         written = self.written
-        written.sender, written.to, written.title = self._sender.value, self._to.value, self._title.value
+        written.sender, written.to, written.title = self._sender.value, self._to.value, self._subject.value
         written.text = self._text.text
 
     def _draft(self) -> Draft:
@@ -239,7 +240,10 @@ class HelpScreen(ModalScreen[None]):
     """What the keys do."""
 
     CSS = _BOX.format(name="HelpScreen") + "HelpScreen > Vertical { width: 66; max-width: 96%; height: auto; }"
-    BINDINGS = [_ALWAYS, Binding("escape,q,enter,space,question_mark,f1", "dismiss", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        _ALWAYS,
+        Binding("escape,q,enter,space,question_mark,f1", "dismiss", show=False),
+    ]
 
     def __init__(self, panes: int) -> None:
         super().__init__()
@@ -255,7 +259,7 @@ class HelpScreen(ModalScreen[None]):
             ("", ""),
             ("✓ →", "delivered here; passed on"),
             ("… ↻", "waits; was put off, and is tried again"),
-            ("✗ –", "failed; ignored"),
+            ("✗ -", "failed; ignored"),
         )
         self._rows = Block()
 
@@ -267,7 +271,7 @@ class HelpScreen(ModalScreen[None]):
         self.call_after_refresh(self._show)
 
     def _show(self) -> None:
-        room = self._rows.size.width
+        room = self.query_one(Vertical).content_size.width
         rows = [row("Keys", "strong"), row("")]
         for key, what in self._keys:
             first, *more = rows_of(Line("", what), max(24, room - 10))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -13,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from smtp_pair.clients import scripted
 from smtp_pair.clients.message import ClientError, Draft
-from smtp_pair.clock import SystemClock
+from smtp_pair.clock import Clock, SystemClock
 from smtp_pair.mail.errors import ConfigError, NotRunning
 from smtp_pair.mail.message import Mail
 from smtp_pair.screen import console
 from smtp_pair.screen.lines import Line
 from smtp_pair.screen.panes.feed import Feed, State
-from smtp_pair.screen.panes.model import Place
+from smtp_pair.screen.panes.model import Place, client_line
 
 if TYPE_CHECKING:
     from smtp_pair.network import Network
@@ -29,25 +30,38 @@ PULSE = 0.5
 """Seconds between two looks at queues and faults."""
 QUEUE = 50
 """Recipients in a queue that are shown at most."""
-_MISSING = "--tui needs Textual: pip install 'smtp-pair[tui]'"
+MISSING = "--tui needs Textual: pip install 'smtp-pair[tui]'"
 
 
 def wanted() -> bool:
     """Whether there is a terminal to draw on; where there is none, lines are written instead. Raises ConfigError where
     the extra is missing."""
     if importlib.util.find_spec("textual") is None:
-        raise ConfigError(_MISSING)
+        raise ConfigError(MISSING)
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)) and (
         os.environ.get("TERM") != "dumb"
     )
 
 
+def show(servers: Live, *, at_start: Callable[[], object] = lambda: None) -> int:
+    """Show the panes until somebody leaves them, or SIGINT or SIGTERM comes; ``at_start`` is called once they stand.
+    The exit code. The process is theirs: signals that come later, while the servers stop, do nothing."""
+    from smtp_pair.screen.panes.app import PanesApp
+
+    app = PanesApp(servers, at_start=at_start)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: app.stop())
+    with servers.watched():
+        app.run()
+    return app.return_code or 0
+
+
 class Live:
     """What the screen asks of the network. Used on the screen's thread; nothing here waits for a server."""
 
-    def __init__(self, network: Network, feed: Feed, now: Callable[[], float] = SystemClock().now) -> None:
+    def __init__(self, network: Network, feed: Feed, clock: Clock | None = None) -> None:
         self.feed = feed
-        self._now = now
+        self._now = (clock or SystemClock()).now
         self._network = network
         labels = console.labels([server.domain for server in network])
         self.places = [
@@ -80,8 +94,9 @@ class Live:
 
         def show(text: str) -> None:
             short = shortened(text)
-            if short is not None:
-                self.feed.put(Line("", short, console.client_tone(short), 6))
+            line = client_line(short) if short is not None else None
+            if line is not None:
+                self.feed.put(line)
 
         try:
             for line in work(show):
@@ -128,13 +143,10 @@ def _state(server: Server, now: Callable[[], float]) -> State:
     except NotRunning:
         return State(server.hostname, running=False, faults=faults)
     moment = now() if queue else 0.0
-    return State(
-        server.hostname, True, server.faults.is_down, tuple(queue[:QUEUE]), len(queue), faults, moment
-    )
+    return State(server.hostname, True, server.faults.is_down, tuple(queue[:QUEUE]), len(queue), faults, moment)
 
 
 def _send(draft: Draft, server: Server, show: Callable[[str], None]) -> Iterator[Line]:
-    show("")
-    show(f"connect: {server.hostname}, {server.address}")
+    yield Line("", f"to {server.hostname}", "accent")
     scripted.send(draft, server.host, server.port, show=show)
     yield Line("", "")

@@ -38,7 +38,7 @@ class OpenMail:
             "Raw": self._raw,
             "Hops": self._hops,
         }
-        lines = []
+        lines: list[Line] = []
         for line in make[name]():
             if len(lines) == MOST_LINES:
                 return [*lines, Line("", "... and more; the raw mail has it all", "faint")]
@@ -59,7 +59,9 @@ class OpenMail:
                 yield Line("", f"      and {len(self.seen.outcomes) - number:,} more", "faint", 6)
                 break
             yield Line("", f"{'to':<6}<{address}> {outcome}", _OUTCOMES.get(outcome, "plain"), 6)
-        yield Line("", f"{'at':<6}{date_time(self.seen.fact.moment)}, {data['size']:,} octets, {self.seen.id}", "faint", 6)
+        yield Line(
+            "", f"{'at':<6}{date_time(self.seen.fact.moment)}, {data['size']:,} octets, {self.seen.id}", "faint", 6
+        )
 
     def _text(self) -> Iterator[Line]:
         text = self.mail.text if self.mail is not None else str(self.seen.fact.data["text"])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from smtp_pair.entry import Waiting
 from smtp_pair.facts import Fact
@@ -27,7 +30,7 @@ _MARKS: dict[str, tuple[str, Tone]] = {
     "failed": ("✗", "bad"),
     "deferred": ("↻", "warning"),
     "queued": ("…", "faint"),
-    "ignored": ("–", "faint"),
+    "ignored": ("-", "faint"),
     "forwarded": ("→", "good"),
     "delivered": ("✓", "good"),
 }
@@ -210,27 +213,62 @@ class Panes:
 
 
 def words(said: Said) -> Iterator[Entry]:
-    """What was said, with an arrow for its way."""
-    talk = f"{said.client} ⇄ {said.server}"
+    """What was said, with an arrow for its way: from this server to the left, to it to the right."""
+    talk = f"from {said.client}" if said.server == said.hostname else f"to {said.server}"
     for event in said.events:
+        if event.kind == "note" and event.text.startswith("fault: "):
+            continue  # there is a fact of it
         for text in event.lines(brief=True):
             if event.kind == "reply":
-                words = text.removeprefix("reply: ")
-                tone: Tone = "warning" if words[:1] in "45" else "faint"
-                yield Entry(Line("", f"← {words}", tone, _HANG), talk)
+                yield Entry(reply_line(text.removeprefix("reply: ")), talk)
             elif event.kind == "note":
-                yield Entry(Line("", f"  {text}", "warning" if "fault" in text or "lost" in text else "faint", 2), talk)
+                yield Entry(Line("", f"  {text}", "faint", 2), talk)
             else:
                 yield Entry(Line("", f"→ {text.removeprefix('send: ')}", "plain", _HANG), talk)
 
 
+def reply_line(text: str) -> Line:
+    """A reply; a no is seen from afar."""
+    return Line("", f"← {text}", "warning" if text[:1] in ("4", "5") else "faint", _HANG)
+
+
+def client_line(text: str) -> Line | None:
+    """What smtplib shows of a conversation (and the clients after it), in the same form; None: nothing new."""
+    if text.startswith("connect: "):
+        return None
+    reply = _REPLY.fullmatch(text)
+    if reply is not None:
+        return reply_line(f"{reply[1]} {', '.join(_said(reply[2]).splitlines())}")
+    row = _SENT.fullmatch(text)
+    if row is not None:
+        return Line("", f"{'→' if row[1] else ' '} {_said(row[2]).rstrip()}", "plain" if row[1] else "faint", _HANG)
+    return Line("", text, console.client_tone(text), _HANG)
+
+
+_REPLY = re.compile(r"reply: retcode \((-?\d+)\); Msg: (b['\"].*)")
+_SENT = re.compile(r"(?:(send: )|      )(b?['\"].*)")
+
+
+def _said(literal: str) -> str:
+    said = ast.literal_eval(literal)
+    return said.decode("utf-8", "backslashreplace") if isinstance(said, bytes) else str(said)
+
+
 def story(fact: Fact) -> Iterator[Line]:
-    """A fact in few lines: all that a mail holds is a key away."""
-    if fact.event != "received":
+    """A fact in few lines: all that a mail holds is a key away, and what was said of it stands beside."""
+    data = fact.data
+    if fact.event == "received":
+        yield from _received(data)
+    elif fact.event == "refused":
+        yield Line("", f"refused {data['recipient']}", "warning", _HANG)
+    elif fact.event == "fault":
+        yield Line("", f"fault {data['fault']}", "warning", _HANG)
+    else:
         [line] = console.lines(fact, "")
         yield Line("", " ".join(line.text.split()), line.tone, _HANG)
-        return
-    data = fact.data
+
+
+def _received(data: Mapping[str, Any]) -> Iterator[Line]:
     yield Line("", f"received {str(data['title'])[:_LONGEST] or '(no title)'}", "strong", _HANG)
     yield Line("", f"  from <{data['sender']}>, {data['size']:,} octets", "plain", _HANG)
     for to in data["recipients"]:
@@ -250,7 +288,7 @@ def matching(mails: Iterable[SeenMail], wanted: str) -> list[SeenMail]:
 
 def _waiting(one: Waiting, now: float, room: int) -> Row:
     wait = one.due - now
-    when = "now" if wait <= 0 else f"in {console.span(wait)}"
+    when = "now" if wait < 1 else f"in {console.span(wait)}"
     tries = f"{one.attempts}×, " if one.attempts else ""  # noqa: RUF001  # the sign of multiplication is meant
     tail = f" {tries}{when}"
     address = fitted(one_line(str(one.recipient)), max(8, room - len(tail)))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.geometry import Size
 from textual.message import Message
@@ -29,7 +30,7 @@ STYLES: dict[Tone, Style] = {
     "accent": Style(color="#61afef"),
 }
 _CURSOR = Style(bgcolor="#26364d")
-_QUEUE, _FAULTS = 4, 3
+_FEWEST, _QUEUE, _FAULTS = 2, 4, 3  # rows
 
 
 def strip_of(one: Row | None, width: int, base: Style, *, left: int = 0) -> Strip:
@@ -48,6 +49,7 @@ class Block(Widget):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's name
         super().__init__(id=id, classes=classes)
         self.rows: Sequence[Row] = ()
+        self.display = False
 
     def show(self, rows: Sequence[Row]) -> None:
         """Show these instead."""
@@ -105,12 +107,14 @@ class StreamView(Rows):
         self.stream = stream
         self.following = True
         self._gone = 0
+        self._wanted = ""
 
     class Paused(Message):
         """Whether it follows is another than before."""
 
     def update(self, wanted: str) -> None:
         """Show what has come; ``wanted``: only what has that in it."""
+        self._wanted = wanted
         if self.stream.shape(self.room, wanted):
             self._gone = 0
         gone, self._gone = self.stream.gone - self._gone, self.stream.gone
@@ -119,6 +123,9 @@ class StreamView(Rows):
             self.scroll_end(animate=False, immediate=True, x_axis=False)
         elif gone > 0:
             self.scroll_to(y=max(0, self.scroll_offset.y - gone), animate=False, immediate=True)
+
+    def on_resize(self) -> None:
+        self.update(self._wanted)
 
     def follow(self, on: bool) -> None:
         """Follow, or stay."""
@@ -150,7 +157,7 @@ class StreamView(Rows):
 class MailList(Rows):
     """The mails of a server, the newest last. The cursor stays with the newest until it is moved."""
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", show=False),
         Binding("down,j", "move(1)", show=False),
         Binding("pageup", "move(-10)", show=False),
@@ -184,6 +191,12 @@ class MailList(Rows):
     def update(self, wanted: str) -> None:
         """Show what has come."""
         self.mails = matching(self.pane.mails, wanted)
+        most = self.parent.size.height * 3 // 10 if isinstance(self.parent, Widget) else 0
+        self.styles.height = max(_FEWEST, min(len(self.mails), most))
+        self.show([mail.row(self.room) for mail in self.mails])
+        self._keep_in_sight()
+
+    def on_resize(self) -> None:
         self.show([mail.row(self.room) for mail in self.mails])
         self._keep_in_sight()
 
@@ -222,7 +235,6 @@ class Pane(Vertical):
     Pane.first { border-left: none; }
     Pane > .head { background: #161b22; }
     Pane.active > .head { background: #1f3a5f; }
-    Pane MailList { height: 22%; min-height: 3; }
     Pane StreamView { height: 1fr; }
     """
 
@@ -291,16 +303,16 @@ class Pane(Vertical):
 
 def _rule(name: str, room: int, note: str = "") -> Row:
     tail = f" {note} " if note else ""
-    line = "─" * max(0, room - len(name) - len(tail) - 2)
-    return Row(((f" {name} ", "faint"), (line, "faint"), (tail, "warning")))
+    line = "─" * max(0, room - len(name) - len(tail) - 1)
+    return Row(((f"{name} ", "faint"), (line, "faint"), (tail, "warning")))
 
 
 def hints(keys: Sequence[tuple[str, str]], room: int, note: str = "") -> Row:
-    """Keys and what they do in one row, as many as there is room for, the last of them always."""
+    """Keys and what they do in one row, as many as there is room for, the last two (help, quit) rather than others."""
     keys = list(keys)
     used = len(note) + 1
     while len(keys) > 1 and sum(len(key) + len(what) + 3 for key, what in keys) + used > room:
-        del keys[-2]
+        del keys[-3 if len(keys) > 2 else 0]
     pieces: list[tuple[str, Tone]] = []
     for key, what in keys:
         pieces += [(f" {key}", "accent"), (f" {what} ", "faint")]
@@ -313,6 +325,8 @@ def tabs(names: Sequence[str], active: int, room: int) -> Row:
     pieces: list[tuple[str, Tone]] = []
     for number, name in enumerate(names):
         pieces.append((f" {number + 1} {name} ", "strong" if number == active else "faint"))
-    return Row(tuple(pieces)) if sum(len(text) for text, _ in pieces) <= room else row(
-        fitted(f" {active + 1} {names[active]}  ({len(names)} in all)", room), "strong"
+    return (
+        Row(tuple(pieces))
+        if sum(len(text) for text, _ in pieces) <= room
+        else row(fitted(f" {active + 1} {names[active]}  ({len(names)} in all)", room), "strong")
     )
