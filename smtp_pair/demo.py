@@ -157,7 +157,8 @@ def main(data: Path | None = None, *, tui: bool = False) -> int:
         with Pair(directory=folder) as pair:
             done = _on_panes(pair) if tui else run(pair)
         if done is None:
-            return 0
+            print("left before it was done: nothing was checked")
+            return 1
         if done.problems:
             cleaning.pop_all()
         screen = Screen.of(sys.stdout, done.actors)

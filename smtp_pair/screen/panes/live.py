@@ -101,7 +101,7 @@ class Live:
         try:
             for line in work(show):
                 self.feed.put(line)
-        except (ClientError, NotRunning) as error:
+        except (ClientError, NotRunning, OSError) as error:  # the servers stop while it is under way
             self.feed.put(Line("", f"{error}.", "bad", 2))
 
     # -- queues and faults ---------------------------------------------------------------------------------------------
