@@ -173,8 +173,11 @@ class ComposeScreen(ModalScreen[Draft | None]):
         self._file.value = ""
         self._say()
 
-    async def action_pick(self) -> None:
-        """Have a file picked in a window, where there can be one."""
+    def action_pick(self) -> None:
+        """Have a file picked in a window, where there can be one; the screen goes on meanwhile."""
+        self.run_worker(self._pick(), exclusive=True)
+
+    async def _pick(self) -> None:
         try:
             path = await asyncio.to_thread(file_dialogue.ask_in_dialogue)
         except file_dialogue.NoDialogueError as why:

@@ -120,9 +120,9 @@ class StreamView(Rows):
         gone, self._gone = self.stream.gone - self._gone, self.stream.gone
         self.show(self.stream.rows)
         if self.following:
-            self.scroll_end(animate=False, immediate=True, x_axis=False)
+            self._to_the_end()
         elif gone > 0:
-            self.scroll_to(y=max(0, self.scroll_offset.y - gone), animate=False, immediate=True)
+            self.scroll_to(y=max(0, self.scroll_offset.y - gone), animate=False, immediate=True, force=True)
 
     def on_resize(self) -> None:
         self.update(self._wanted)
@@ -133,7 +133,11 @@ class StreamView(Rows):
             self.following = on
             self.post_message(self.Paused())
         if on:
-            self.scroll_end(animate=False, immediate=True, x_axis=False)
+            self._to_the_end()
+
+    def _to_the_end(self) -> None:
+        # Forced: before the next layout Textual does not know yet that there is more than fits.
+        self.scroll_end(animate=False, immediate=True, x_axis=False, force=True)
 
     def action_scroll_up(self) -> None:
         self.follow(False)
@@ -224,7 +228,7 @@ class MailList(Rows):
     def _keep_in_sight(self) -> None:
         top, height, at = self.scroll_offset.y, self.size.height, max(self.cursor, 0)
         if not top <= at < top + height:
-            self.scroll_to(y=at if at < top else at - height + 1, animate=False, immediate=True)
+            self.scroll_to(y=at if at < top else at - height + 1, animate=False, immediate=True, force=True)
 
 
 class Pane(Vertical):
