@@ -21,6 +21,8 @@ from smtp_pair.server_msg import one_line
 
 MAILS = 500
 """Mails of a server that can be opened: the newest ones."""
+AT_ONCE = 1_000
+"""Words of one server that are taken in at once, the last of a batch: nobody could read the others."""
 _HANG = 4
 _WIDE, _VERY_WIDE = 34, 56
 """Columns from which on a mail's row has its sender, and the time."""
@@ -189,11 +191,17 @@ class Panes:
         """Take in what has come. Gives the numbers of the panes that it changed, counted from 0."""
         fresh: dict[str, list[Entry]] = {}
         states: set[str] = set()
+        said = Counter(one.hostname for one in batch.happened if isinstance(one, Said))
+        for hostname, count in said.items():
+            if count > AT_ONCE:
+                fresh[hostname] = [_too_fast(count - AT_ONCE)]
         for one in batch.happened:
-            if isinstance(one, Fact):
+            if isinstance(one, Said):
+                if said[one.hostname] <= AT_ONCE:
+                    fresh.setdefault(one.hostname, []).extend(words(one))
+                said[one.hostname] -= 1
+            elif isinstance(one, Fact):
                 fresh.setdefault(one.server, []).extend(self._by_hostname[one.server].take(one))
-            elif isinstance(one, Said):
-                fresh.setdefault(one.hostname, []).extend(words(one))
             elif isinstance(one, State):
                 self._by_hostname[one.hostname].state = one
                 states.add(one.hostname)
@@ -201,8 +209,7 @@ class Panes:
                 where = one.actor if one.actor in self._by_hostname else ""
                 fresh.setdefault(where, []).append(Entry(one))
         for hostname, missing in batch.missing.items():
-            text = f"({missing:,} more came too fast for this screen; the folder has them)"
-            fresh.setdefault(hostname, []).append(Entry(Line("", text, "warning")))
+            fresh.setdefault(hostname, []).append(_too_fast(missing))
         for hostname, entries in fresh.items():
             self._stream(hostname).add(entries)
         names = [*(pane.place.hostname for pane in self.servers), ""]
@@ -210,6 +217,10 @@ class Panes:
 
     def _stream(self, hostname: str) -> Stream:
         return self._by_hostname[hostname].stream if hostname else self.client.stream
+
+
+def _too_fast(count: int) -> Entry:
+    return Entry(Line("", f"({count:,} lines came too fast for this screen)", "warning"))
 
 
 def words(said: Said) -> Iterator[Entry]:
