@@ -66,6 +66,9 @@ class Story:
     def mail(self, hostname: str, mail_id: str) -> Mail | None:
         return self.mails.get((hostname, mail_id))
 
+    def waiting(self, hostname: str, mail_id: str) -> bytes | None:
+        return None
+
     def send(self, draft: Draft, hostname: str) -> None:
         self.sent.append((draft, hostname))
 
@@ -95,7 +98,9 @@ def play() -> Story:
     late = [one for one in happened if isinstance(one, Fact) and one.event in ("forwarded", "deferred")]
     first, second = late
     happened = [one for one in happened if one not in late]
-    at = next(n for n, one in enumerate(happened) if isinstance(one, Said) and one.session == 2 and "jaku" in one.server)
+    at = next(
+        n for n, one in enumerate(happened) if isinstance(one, Said) and one.session == 2 and "jaku" in one.server
+    )
     return Story(places, [*happened[:at], first, *happened[at:], second], mails)
 
 

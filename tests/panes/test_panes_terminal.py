@@ -99,7 +99,9 @@ def up(terminal: list[Terminal], folder: Path, *words: object) -> Terminal:
 
 
 @pytest.mark.parametrize("by", ["q", "\x03", signal.SIGINT, signal.SIGTERM])
-def test_it_stops_and_leaves_the_terminal_sane(terminal: list[Terminal], tmp_path: Path, by: str | signal.Signals) -> None:
+def test_it_stops_and_leaves_the_terminal_sane(
+    terminal: list[Terminal], tmp_path: Path, by: str | signal.Signals
+) -> None:
     """q, Ctrl-C, SIGINT and SIGTERM: exit code 0, the servers stopped, the terminal as before, one line that stays."""
     one = up(terminal, tmp_path)
     if isinstance(by, signal.Signals):

@@ -54,6 +54,9 @@ class Actions(Protocol):
     def mail(self, hostname: str, mail_id: str) -> Mail | None:
         """A mail in a mailbox there."""
 
+    def waiting(self, hostname: str, mail_id: str) -> bytes | None:
+        """A mail in the queue there."""
+
     def send(self, draft: Draft, hostname: str) -> object:
         """Give a mail to a server, without waiting."""
 
@@ -212,9 +215,10 @@ class PanesApp(App[None]):
             mails.action_open()
 
     def on_mail_list_opened(self, event: MailList.Opened) -> None:
-        place = event.pane.place
-        mail = self.actions.mail(place.hostname, event.mail.id)
-        self.push_screen(MailScreen(OpenMail(event.mail, self.actions.directory(place.hostname), mail)))
+        where, name = event.pane.place.hostname, event.mail.id
+        mail = self.actions.mail(where, name)
+        waiting = self.actions.waiting(where, name) if mail is None else None
+        self.push_screen(MailScreen(OpenMail(event.mail, self.actions.directory(where), mail, waiting)))
 
     def action_send(self) -> None:
         """Send the scripted mail to the first server."""

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from smtp_pair.clients.message import ClientError, Draft
 from smtp_pair.clock import Clock, SystemClock
 from smtp_pair.mail.errors import ConfigError, NotRunning
 from smtp_pair.mail.message import Mail
+from smtp_pair.mail_files import mail_file
 from smtp_pair.screen import console
 from smtp_pair.screen.lines import Line
 from smtp_pair.screen.panes.feed import Feed, State
@@ -76,6 +77,12 @@ class Live:
     def mail(self, hostname: str, mail_id: str) -> Mail | None:
         """A mail that lies in a mailbox of a server."""
         return next((mail for mail in reversed(self._network[hostname].messages) if mail.id == mail_id), None)
+
+    def waiting(self, hostname: str, mail_id: str) -> bytes | None:
+        """A mail that waits in a server's queue, where it lies on disk."""
+        with suppress(OSError):
+            return mail_file(self.directory(hostname) / "spool", mail_id).read_bytes()
+        return None
 
     def send(self, draft: Draft, hostname: str) -> threading.Thread:
         """Give a mail to a server. The conversation, and what becomes of it, come through the feed."""

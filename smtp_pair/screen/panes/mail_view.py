@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from smtp_pair import server_msg
+from smtp_pair.mail.attachment import parse
 from smtp_pair.mail.message import Mail
 from smtp_pair.mail.trace import date_time
 from smtp_pair.screen.lines import Line, Tone
@@ -16,7 +18,6 @@ MOST_LINES = 2_000
 """Lines of a page; of a longer one the rest is counted."""
 MOST_OCTETS = 256 << 10
 """Octets of the raw mail that are shown. A mail may have 30 MB, and its file is named."""
-_KEY = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,9 @@ class OpenMail:
     directory: Path
     """The server's folder."""
     mail: Mail | None
-    """None: this server only passed it on, or the mail was removed since."""
+    """None: it has no mailbox here, or the mail was removed since."""
+    waiting: bytes | None = None
+    """As it waits in the queue, where it does."""
 
     def page(self, name: str) -> list[Line]:
         """A page of it. Never raises for what is in the mail, or for a file that has gone."""
@@ -64,13 +67,14 @@ class OpenMail:
         )
 
     def _text(self) -> Iterator[Line]:
-        text = self.mail.text if self.mail is not None else str(self.seen.fact.data["text"])
+        data = self.seen.fact.data
+        text = self.mail.text if self.mail is not None else str(data["text"])
+        if not data["file"]:  # no mailbox here: nobody has read it yet
+            text = parse(self.waiting).text if self.waiting is not None else ""
         if text.strip():
             yield from _lines_of(text)
-        elif self.mail is None:
-            yield self._passed_on()
         else:
-            yield Line("", "(no text)", "faint")
+            yield Line("", "(no text)", "faint") if self._octets() is not None else self._passed_on()
         for defect in self.seen.fact.data["defects"]:
             yield Line("", f"defect: {defect}", "warning")
 
@@ -87,9 +91,15 @@ class OpenMail:
 
     def _attachments(self) -> Iterator[Line]:
         attachments = self.seen.fact.data["attachments"]
-        if not attachments:
-            none = Line("", "(no attachments)", "faint")
-            yield self._passed_on() if self.mail is None and not self.seen.fact.data["file"] else none
+        if self.waiting is not None:
+            for number, part in enumerate(parse(self.waiting).attachments, 1):
+                yield Line("", f"{number}  {'(no name)' if part.filename is None else part.filename}", "strong", 3)
+                yield Line(
+                    "", f"   {part.content_type}, {part.encoding}, {len(bytes(part.decode())):,} octets", "plain", 3
+                )
+        elif not attachments:
+            here = self._octets() is not None or self.seen.fact.data["file"]
+            yield Line("", "(no attachments)", "faint") if here else self._passed_on()
         for number, one in enumerate(attachments, 1):
             name = "(no name)" if one["name"] is None else str(one["name"])
             yield Line("", f"{number}  {name}", "strong", 3)
@@ -104,8 +114,7 @@ class OpenMail:
         if raw is None:
             yield self._passed_on()
             return
-        assert self.mail is not None
-        yield Line("", f"{self.mail.path}", "faint")
+        yield Line("", f"{self.mail.path}" if self.mail is not None else "(as it waits in the queue)", "faint")
         yield Line("", "")
         yield from _lines_of(_decoded(raw[:MOST_OCTETS]))
         if len(raw) > MOST_OCTETS:
@@ -121,11 +130,13 @@ class OpenMail:
         for number, hop in enumerate(hops, 1):
             yield Line("", f"{number}  {hop}", "strong", 3)
         for address, outcome in self.seen.outcomes.items():
-            yield Line("", f"   <{address}> {outcome}", _OUTCOMES.get(outcome, "plain"), 3)
+            last = self.seen.attempts.get(address)
+            told = server_msg.outcome(last) if last is not None else f"<{address}> {outcome}"
+            yield Line("", f"   {told}", _OUTCOMES.get(outcome, "plain"), 3)
 
     def _octets(self) -> bytes | None:
         try:
-            return self.mail.raw if self.mail is not None else None
+            return self.mail.raw if self.mail is not None else self.waiting
         except OSError:
             return None
 

@@ -56,6 +56,8 @@ class SeenMail:
     fact: Fact
     outcomes: dict[str, str]
     """By recipient: delivered, queued, ignored; later forwarded, deferred, failed."""
+    attempts: dict[str, Fact] = field(default_factory=dict)
+    """The last one for each recipient."""
 
     @property
     def id(self) -> str:
@@ -85,9 +87,13 @@ class SeenMail:
 
     def matches(self, wanted: str) -> bool:
         """Whether ``wanted``, in lower case, is in its title, its addresses or its id."""
+        return wanted in self.names
+
+    @property
+    def names(self) -> str:
+        """All that it can be found by, in lower case."""
         data = self.fact.data
-        texts = (self.id, str(data["title"]), str(data["sender"]), *self.outcomes)
-        return any(wanted in text.casefold() for text in texts)
+        return "\n".join((self.id, str(data["title"])[:_LONGEST], str(data["sender"]), *self.outcomes)).casefold()
 
 
 class ServerPane:
@@ -119,9 +125,12 @@ class ServerPane:
         self.counts[fact.event] += 1
         if fact.event == "received":
             self._received(fact)
-        elif fact.mail in self._by_id:
-            self._by_id[fact.mail].outcomes[fact.data["recipient"]] = fact.event
-        yield from (Entry(line) for line in story(fact))
+        mail = self._by_id.get(fact.mail)
+        if mail is not None and fact.event != "received":
+            mail.outcomes[fact.data["recipient"]] = fact.event
+            mail.attempts[fact.data["recipient"]] = fact
+        about = mail.names if mail is not None else ""
+        yield from (Entry(line, about=about) for line in story(fact))
 
     def _received(self, fact: Fact) -> None:
         self.counts["files"] += len(fact.data["attachments"])

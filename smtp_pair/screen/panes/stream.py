@@ -37,14 +37,17 @@ def rows_of(line: Line, room: int) -> list[Row]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line, and the conversation that it belongs to; "" for none."""
+    """A line, and what it belongs to."""
 
     line: Line
     talk: str = ""
+    """The conversation; "": none."""
+    about: str = ""
+    """What its mail can be found by, in lower case."""
 
     def matches(self, wanted: str) -> bool:
         """Whether ``wanted``, in lower case, is in it."""
-        return wanted in self.line.text.casefold() or wanted in self.talk.casefold()
+        return wanted in self.line.text.casefold() or wanted in self.talk.casefold() or wanted in self.about
 
 
 class Stream:
