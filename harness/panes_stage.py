@@ -7,7 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from textual.pilot import Pilot
 
@@ -17,6 +17,9 @@ from smtp_pair import Network
 from smtp_pair.screen.panes.app import PanesApp
 from smtp_pair.screen.panes.feed import Feed
 from smtp_pair.screen.panes.live import Live
+from smtp_pair.screen.panes.widgets import MailList
+
+S = TypeVar("S")
 
 
 @dataclass
@@ -55,6 +58,18 @@ class Shown:
         async with asyncio.timeout(PATIENCE):
             while not holds():
                 await self.pilot.pause()
+
+    def mails(self, number: int) -> MailList:
+        """The list of mails of a server's pane."""
+        mails = self.app.panes[number - 1].mails
+        assert mails is not None
+        return mails
+
+    def over(self, kind: type[S]) -> S:
+        """What lies over the panes."""
+        screen: object = self.app.screen
+        assert isinstance(screen, kind)
+        return screen
 
     @property
     def rows(self) -> list[str]:

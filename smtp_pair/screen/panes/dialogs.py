@@ -48,14 +48,14 @@ class MailScreen(ModalScreen[None]):
         self.page = 0
         self._pages: dict[int, list[Line]] = {}
         self._head, self._tabs, self._foot = Block(), Block(), Block()
-        self._body = Rows(id="page")
+        self.body = Rows(id="page")
 
     def compose(self) -> ComposeResult:
         """Title and envelope, the pages' names, the page."""
-        yield Vertical(self._head, self._tabs, self._body, self._foot)
+        yield Vertical(self._head, self._tabs, self.body, self._foot)
 
     def on_mount(self) -> None:
-        self._body.focus()
+        self.body.focus()
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._show)
@@ -68,16 +68,16 @@ class MailScreen(ModalScreen[None]):
         """Go to a page, counted from 1."""
         self.page = number - 1
         self._show()
-        self._body.scroll_home(animate=False, immediate=True)
+        self.body.scroll_home(animate=False, immediate=True)
 
     def _show(self) -> None:
-        room = self._body.room
+        room = self.body.room
         title = row(fitted(one_line(self.mail.title), room).rstrip(), "strong")
         self._head.show([title, *(one for line in self.mail.summary() for one in rows_of(line, room)), row("")])
         self._tabs.show([tabs(PAGES, self.page, room), row("─" * (room + 1), "faint")])
         if self.page not in self._pages:
             self._pages[self.page] = self.mail.page(PAGES[self.page])
-        self._body.show([one for line in self._pages[self.page] for one in rows_of(line, room)])
+        self.body.show([one for line in self._pages[self.page] for one in rows_of(line, room)])
         self._foot.show([hints([("←→", "page"), ("↑↓", "scroll"), ("esc", "close")], room)])
 
 
