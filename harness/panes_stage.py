@@ -36,7 +36,7 @@ class Shown:
             await self.pilot.press(key)
         await self.pilot.pause()
 
-    async def type(self, text: str) -> None:
+    async def write(self, text: str) -> None:
         names = {" ": "space", "@": "at", ".": "full_stop", ",": "comma", "/": "slash", "_": "underscore"}
         await self.press(*(names.get(character, character) for character in text))
 

@@ -74,7 +74,7 @@ def run(settings: Settings) -> int:
         allow_remote=config.allow_remote,
     )
     if tui:
-        return _on_panes(network, settings)
+        return _on_panes(network, settings, events)
     network.subscribe(events.put)
     with _started(network, settings), problems.logged_to(events.put):
         actors = console.labels([server.domain for server in network])
@@ -95,12 +95,12 @@ def run(settings: Settings) -> int:
     return 0
 
 
-def _on_panes(network: Network, settings: Settings) -> int:
+def _on_panes(network: Network, settings: Settings, events: _Events) -> int:
     """The same on a screen of its own, which is gone at the end; one line stays."""
     feed = Feed()
     network.subscribe(feed.put)
     with _started(network, settings), problems.logged_to(feed.put):
-        code = live.show(live.Live(network, feed))
+        code = live.show(live.Live(network, feed), stopped=lambda: events.stopped)
         folders = ", ".join(str(server.directory) for server in network)
     print(f"stopped; the mails are in {folders}")
     return code
@@ -112,6 +112,7 @@ class _Events:
     def __init__(self) -> None:
         self._queue: SimpleQueue[Fact | Line | None] = SimpleQueue()  # put() is safe in a signal's handler
         self._dropped = 0
+        self.stopped = False
 
     def put(self, event: Fact | Line) -> None:
         if self._queue.qsize() < LAG:
@@ -120,6 +121,7 @@ class _Events:
             self._dropped += 1
 
     def stop(self, *_: object) -> None:
+        self.stopped = True
         self._queue.put(None)
 
     def __iter__(self) -> Iterator[Fact | Line]:

@@ -102,7 +102,7 @@ async def test_the_filter_leaves_what_has_the_text_in_it(show: Show) -> None:
         await shown.draw()
         everything = shown.said(1)
         await shown.press("slash")
-        await shown.type("PLAN")
+        await shown.write("PLAN")
         assert [mail.fact.data["title"] for mail in shown.mails(1).mails] == ["Plans"]
         assert shown.said(1).startswith("received Plans\n") and "Lunch" not in shown.said(1)
         await shown.press("enter")
@@ -118,7 +118,7 @@ async def test_letters_are_letters_while_the_filter_is_typed(show: Show) -> None
     """q, s and 2 belong to the text then, and Escape leaves the field."""
     async with show() as shown:
         await shown.press("slash")
-        await shown.type("qs2c")
+        await shown.write("qs2c")
         assert shown.app.query_one("#filter", Input).value == "qs2c"
         assert shown.app.is_running and shown.app.panes[0].number == 1
         await shown.press("escape")
@@ -273,11 +273,11 @@ async def test_a_mail_is_written_and_sent(show: Show, tmp_path: Path) -> None:
     async with show() as shown:
         await shown.press("2", "c")
         assert "A mail through smtp.deathstar.com" in shown.text
-        await shown.type("leia@deathstar.com")
+        await shown.write("leia@deathstar.com")
         await shown.press("tab")
-        await shown.type("Hello")
+        await shown.write("Hello")
         await shown.press("tab")
-        await shown.type("[b]you[/b]")
+        await shown.write("[b]you[/b]")
         await shown.press("tab")
         shown.app.screen.query_one("#file", Input).value = str(tmp_path / "plans.txt")
         await shown.press("enter", "ctrl+s")

@@ -44,14 +44,19 @@ def wanted() -> bool:
     )
 
 
-def show(servers: Live, *, at_start: Callable[[], object] = lambda: None) -> int:
+def show(
+    servers: Live, *, at_start: Callable[[], object] = lambda: None, stopped: Callable[[], bool] = lambda: False
+) -> int:
     """Show the panes until somebody leaves them, or SIGINT or SIGTERM comes; ``at_start`` is called once they stand.
-    The exit code. The process is theirs: signals that come later, while the servers stop, do nothing."""
+    The exit code. The process is theirs: signals that come later, while the servers stop, do nothing. ``stopped`` tells
+    of one that came before."""
     from smtp_pair.screen.panes.app import PanesApp
 
     app = PanesApp(servers, at_start=at_start)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: app.stop())
+    if stopped():
+        return 0
     with servers.watched():
         app.run()
     return app.return_code or 0
