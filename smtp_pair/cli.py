@@ -108,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     _queue_options(command("queue", _queue, _QUEUE))
     demo = command("demo", _demo, _DEMO)
     demo.add_argument("--data", metavar="DIR", type=Path, help="where the servers' folders go, and stay")
+    _tui_option(demo)
     return parser
 
 
@@ -152,6 +153,12 @@ def _up_options(parser: argparse.ArgumentParser) -> None:
         help="recipients may ask for a fault: a local part, or what follows its last +, that ends in a code (451), "
         "temperror, permerror or timeout; beginning with rcptto it is the answer to RCPT, else to the mail",
     )
+    _tui_option(parser)
+
+
+def _tui_option(parser: argparse.ArgumentParser) -> None:
+    help_text = "panes side by side, with keys, instead of lines (? in them tells the keys); needs the extra tui"
+    parser.add_argument("--tui", action="store_true", help=help_text)
 
 
 def _port(text: str) -> tuple[str, int]:
@@ -173,6 +180,7 @@ def _up(options: argparse.Namespace) -> int:
         options.ready_file,
         options.fault,
         options.fault_addresses,
+        options.tui,
     )
     return up.run(settings)
 
@@ -293,4 +301,4 @@ def _queue(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     from smtp_pair import demo
 
-    return demo.main(options.data)
+    return demo.main(options.data, tui=options.tui)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import hashlib
 import heapq
@@ -19,26 +18,25 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from smtp_pair.clients import scripted
+from smtp_pair.clients.conversation import Show
 from smtp_pair.clients.message import Attachment, ClientError, Draft
 from smtp_pair.facts import Fact
 from smtp_pair.mail.errors import MailNotFound
 from smtp_pair.mail.message import Mail
 from smtp_pair.network import Pair
-from smtp_pair.screen import console
-from smtp_pair.screen.lines import Line, Screen, Tone
+from smtp_pair.screen import console, problems
+from smtp_pair.screen.lines import Line, Screen
+from smtp_pair.screen.panes import live
+from smtp_pair.screen.panes.feed import Feed
 from smtp_pair.server import Server
 
 HERE, ONWARD, NOWHERE = "obiwan@jaku.com", "vader@deathstar.com", "paimon@genshinimpact.com"
 """The recipients of the scripted mail: at home at jaku, at deathstar, and where no route leads."""
 PATIENCE = 10.0
 """Seconds for the copy that is passed on; it takes a few milliseconds."""
-BODY_ROWS = 10
-"""Rows of the mail as the client sends it: its header. The text is seen at the servers, the files on disk."""
 CLIENT = "client"
 
 _HANG = 10
-_TWICE = ("reply: b", "connect: b", "data: (")  # smtplib also says all of it in "reply: retcode (250); Msg: ..."
-_TONES: tuple[tuple[str, Tone], ...] = (("reply: ", "faint"), ("accepted: ", "good"), ("refused: ", "warning"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +79,16 @@ class Run:
     """What is not as it should be; none: all is right."""
 
 
-def run(pair: Pair, *, patience: float = PATIENCE) -> Run:
-    """Send the scripted mail to the running pair's jaku.com, and look at all that comes of it."""
+def run(pair: Pair, *, patience: float = PATIENCE, show: Show = lambda _: None) -> Run:
+    """Send the scripted mail to the running pair's jaku.com, and look at all that comes of it. ``show`` is told what
+    the client says, while it does."""
     labels = console.labels([server.domain for server in pair])
     names = {server.hostname: labels[server.domain] for server in pair}
     facts: SimpleQueue[Fact] = SimpleQueue()
     pair.subscribe(facts.put)
     before = {path: state for server in pair for path, state in _snapshot(server).items()}
     mail = scripted.ScriptedMail()
-    said, result, problems = _sent(pair, mail, patience)
+    said, result, problems = _sent(pair, mail, patience, show)
     told = [facts.get_nowait() for _ in range(facts.qsize())]
     attached = [Attachment.of(each) for each in mail.attachments]
     files = [
@@ -102,12 +101,15 @@ def run(pair: Pair, *, patience: float = PATIENCE) -> Run:
     return Run((*names.values(), CLIENT), tuple(lines), tuple(files), tuple(problems))
 
 
-def _sent(pair: Pair, mail: Draft, patience: float) -> tuple[list[tuple[float, str]], scripted.Result, list[str]]:
+def _sent(
+    pair: Pair, mail: Draft, patience: float, shown: Show
+) -> tuple[list[tuple[float, str]], scripted.Result, list[str]]:
     """Send the mail and wait until nothing moves: what the client said, and when; its result; what went wrong."""
     said: list[tuple[float, str]] = []
 
     def show(text: str) -> None:
         said.append((time.time(), text))
+        shown(text)
 
     try:
         result = scripted.send(mail, pair.jaku.host, pair.jaku.port, show=show)
@@ -125,6 +127,11 @@ def report(done: Run) -> Iterator[Line]:
     """The run as lines: what happened, the files, the verdict."""
     yield from done.lines
     yield Line("", "")
+    yield from findings(done)
+
+
+def findings(done: Run) -> Iterator[Line]:
+    """The files, and whether all is right."""
     yield Line("", "The files, with the sha256 of what is on disk and of what was sent:", "strong")
     for written in done.files:
         yield from _file(written)
@@ -135,26 +142,48 @@ def report(done: Run) -> Iterator[Line]:
         yield Line("", "All three outcomes are right, and every digest is equal.", "good")
 
 
-def main(data: Path | None = None) -> int:
-    """Run the demo; 0 only if all is right. The folder goes when all is right and nobody named one to keep.
+def main(data: Path | None = None, *, tui: bool = False) -> int:
+    """Run the demo; 0 only if all is right. The folder goes when all is right and nobody named one to keep. ``tui``:
+    in panes, where there is a terminal, until somebody leaves them.
 
-    Raises StartError when the servers can't start there.
+    Raises StartError when the servers can't start there, ConfigError where the extra ``tui`` is missing.
     """
+    tui = tui and live.wanted()
     with contextlib.ExitStack() as cleaning:
         folder = data
         if folder is None:
             folder = Path(tempfile.mkdtemp(prefix="smtp-pair-demo-"))
             cleaning.callback(shutil.rmtree, folder, ignore_errors=True)
         with Pair(directory=folder) as pair:
-            done = run(pair)
+            done = _on_panes(pair) if tui else run(pair)
+        if done is None:
+            print("left before it was done: nothing was checked")
+            return 1
         if done.problems:
             cleaning.pop_all()
         screen = Screen.of(sys.stdout, done.actors)
-        screen.write(report(done))
+        screen.write(findings(done) if tui else report(done))
         kept = data is not None or done.problems
         where = f"The files are in {folder}." if kept else "The files are removed now; --data DIR keeps them."
         screen.write([Line("", where, "faint")])
     return 1 if done.problems else 0
+
+
+def _on_panes(pair: Pair) -> Run | None:
+    """The same in panes; None: they were left before it was done."""
+    feed = Feed()
+    pair.subscribe(feed.put)
+    servers = live.Live(pair, feed)
+    done: list[Run] = []
+
+    def work(show: Show) -> Iterator[Line]:
+        done.append(run(pair, show=show))
+        yield Line("", "")
+        yield from findings(done[0])
+
+    with problems.logged_to(feed.put):
+        live.show(servers, at_start=lambda: servers.run(work))
+    return done[0] if done else None
 
 
 # -- in the order in which it happened ---------------------------------------------------------------------------------
@@ -177,34 +206,17 @@ def _in_order(
     that is another one each time: it is told afterwards.
     """
     answers = [fact for fact in facts if fact.server == first and fact.event in ("received", "refused")]
-    conversation = [(moment, [Line(CLIENT, text, _tone(text), hang=6)]) for moment, text in _shortened(said)]
+    shortened = console.Shortened()
+    short = [(moment, shortened(text)) for moment, text in said]
+    conversation = [
+        (moment, [Line(CLIENT, text, console.client_tone(text), hang=6)]) for moment, text in short if text is not None
+    ]
     acts = [(fact.moment, console.lines(fact, names[first], brief=True)) for fact in answers]
     for _, lines in heapq.merge(conversation, acts, key=lambda event: event[0]):
         yield from lines
     for fact in facts:
         if fact not in answers:
             yield from console.lines(fact, names[fact.server], brief=True)
-
-
-def _shortened(said: Sequence[tuple[float, str]]) -> Iterator[tuple[float, str]]:
-    """The conversation without what smtplib says twice, and with the header only of the mail."""
-    rows, hidden = 0, 0
-    for moment, text in said:
-        rows = rows + 1 if text.startswith("      ") else 0
-        if text.startswith(_TWICE):
-            continue
-        if rows < BODY_ROWS:
-            yield moment, text
-        elif text.endswith(" more bytes"):
-            counted = int(text.split()[1].replace(",", ""))
-            yield moment, f"      ... {hidden + counted:,} more bytes"
-            hidden = 0
-        else:
-            hidden += len(ast.literal_eval(text.strip()))
-
-
-def _tone(text: str) -> Tone:
-    return next((tone for start, tone in _TONES if text.startswith(start)), "plain")
 
 
 # -- what was written --------------------------------------------------------------------------------------------------

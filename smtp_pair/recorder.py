@@ -13,15 +13,19 @@ Secrets never get here: of AUTH the mechanism is kept, and nothing of what follo
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from smtp_pair.config import is_loopback
 from smtp_pair.mail import trace
 from smtp_pair.routes import NextHop
 from smtp_pair.transcript import Event, Transcript
+
+_logger = logging.getLogger(__name__)
 
 SESSIONS = 64
 EVENTS = 400
@@ -42,6 +46,22 @@ _SEND, _REPLY, _BODY, _CHUNK, _NOTE, _EXCHANGE = range(6)
 Address = tuple[str, int]
 Resolve = Callable[[str], "tuple[int, str] | None"]
 """Size and digest of a mail's content as first sent, by the mail's id; None: not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What was said just now, for whoever follows: what a transcript will have, but for the digests of bodies."""
+
+    hostname: str
+    """The server whose transcripts will have it."""
+    session: int
+    """Which of its sessions, counted from 1."""
+    client: str
+    server: str
+    events: tuple[Event, ...]
+
+
+Follower = Callable[[Said], None]
 
 
 def redacted(line: bytes) -> bytes:
@@ -252,6 +272,58 @@ class Silent(Log):
         self._ends()
 
 
+class Followed(Log):
+    """The same, and each word is told at once to whoever follows the tape. A class of its own, so that it costs nothing
+    while nobody does."""
+
+    def __init__(self, tape: Tape, began: float, now: Callable[[], float]) -> None:
+        super().__init__(tape, began, now)
+        self.number = tape.count + 1
+        self._untold: list[tuple[float, int, Any]] = []
+
+    def command(self, line: bytes, moment: float, *, secret: bool = False) -> None:
+        super().command(line, moment, secret=secret)
+        self._tell()
+
+    def reply(self, wire: bytes, moment: float) -> None:
+        super().reply(wire, moment)
+        self._tell()
+
+    def body(self, content: bytes, moment: float, *, too_big: bool = False) -> None:
+        super().body(content, moment, too_big=too_big)
+        self._tell()
+
+    def chunk(self, size: int, moment: float) -> None:
+        super().chunk(size, moment)
+        self._tell()
+
+    def note(self, text: str) -> None:
+        super().note(text)
+        self._tell()
+
+    def end(self) -> None:
+        super().end()
+        if self._untold:
+            self._tape.tell(self._said())
+
+    def _tell(self) -> None:
+        self._untold.append(self._events[-1])
+        if self.client:  # until its first command nobody knows who it is
+            self._tape.tell(self._said())
+
+    def _said(self) -> Said:
+        untold, self._untold = self._untold, []
+        events = tuple(event for moment, kind, said in untold for event in self._now_said(moment, kind, said))
+        who = self.client or "a client that says nothing"
+        return Said(self._tape.hostname, self.number, who, self.server or self._tape.hostname, events)
+
+    def _now_said(self, moment: float, kind: int, said: Any) -> Iterator[Event]:
+        if kind == _BODY and not said[2]:  # its digest would keep the loop
+            yield Event(max(0.0, moment - self.began), "body", size=said[0])
+        else:
+            yield from self._event(moment, kind, said, lambda _: False)
+
+
 class Recorder:
     """What the tapes of a network share: who is who. On the event loop's thread."""
 
@@ -309,11 +381,33 @@ class Tape:
         self.bodies = _Bodies()
         self.count = 0
         """How many sessions there were."""
+        self._kind: type[Log] = Log
+        self._followers: tuple[Follower, ...] = ()
+
+    def follow(self, follower: Follower) -> Callable[[], None]:
+        """Tell ``follower`` what is said in the sessions that begin from now on, on the loop's thread; call what comes
+        back to stop it."""
+        self._followers = (*self._followers, follower)
+        self._kind = Followed
+
+        def stop() -> None:
+            self._followers = tuple(one for one in self._followers if one is not follower)
+            self._kind = Followed if self._followers else Log
+
+        return stop
+
+    def tell(self, said: Said) -> None:
+        """Tell the followers. One that fails holds up neither the others nor the mail."""
+        for follower in self._followers:
+            try:
+                follower(said)
+            except Exception:
+                _logger.exception("a follower failed at %s", said)
 
     def answers(self, peer: Address, began: float, now: Callable[[], float]) -> Log:
         """A client has come."""
         # Who it is, is asked when it says something: a server of ours may be told only now that its connection stands.
-        log = Log(self, began, now)
+        log = self._kind(self, began, now)
         log._watchful = True
         self._strangers.append((log, peer))
         self._logs.append(log)
@@ -335,7 +429,7 @@ class Tape:
         log.end()
 
     def _conversation(self, hop: NextHop, now: Callable[[], float]) -> Log:
-        log = Log(self, now(), now)
+        log = self._kind(self, now(), now)
         log.client, log.server, log.relayed = self.hostname, self.recorder.called(hop), True
         self._logs.append(log)
         self.count += 1

@@ -28,7 +28,7 @@ from smtp_pair.mail.address import domain_key
 from smtp_pair.mail.errors import NotRunning, StartError
 from smtp_pair.mail.message import Mail
 from smtp_pair.mail.reply import Reply
-from smtp_pair.recorder import Recorder, Tape
+from smtp_pair.recorder import Follower, Recorder, Tape
 from smtp_pair.routes import Destination, NextHop, Routes
 from smtp_pair.running import Place, Running
 from smtp_pair.store import remove
@@ -240,6 +240,11 @@ class Server(Waits):
         """Tell ``listener`` of each :class:`~smtp_pair.facts.Fact` from now on, on the servers' thread; call what
         comes back to stop it. For consoles and reports; a test waits with :meth:`wait_for`."""
         return self._journal.subscribe(listener)
+
+    def follow(self, follower: Follower) -> Callable[[], None]:
+        """Tell ``follower`` what is said in the sessions that begin from now on (:class:`~smtp_pair.recorder.Said`), on
+        the servers' thread; call what comes back to stop it. Afterwards :attr:`transcripts` has it, whole."""
+        return self._tape.follow(follower)
 
     # -- start and stop: the network's to call -------------------------------------------------------------------------
 

@@ -7,11 +7,9 @@ terminal that is slow, or held with Ctrl-S, holds up no mail.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,8 +22,10 @@ from smtp_pair.facts import Fact
 from smtp_pair.mail.address import domain_key
 from smtp_pair.mail.errors import ConfigError, StartError
 from smtp_pair.network import Network
-from smtp_pair.screen import console
+from smtp_pair.screen import console, problems
 from smtp_pair.screen.lines import Line, Screen
+from smtp_pair.screen.panes import live
+from smtp_pair.screen.panes.feed import Feed
 
 LAG = 10_000
 """Facts that may wait to be shown; more are counted instead: nobody reads them, and the memory is finite."""
@@ -47,6 +47,8 @@ class Settings:
     faults: Sequence[str] = ()
     """As the command line has them (:mod:`smtp_pair.fault_words`)."""
     fault_addresses: bool = False
+    tui: bool = False
+    """Three panes instead of lines, where there is a terminal."""
 
 
 def run(settings: Settings) -> int:
@@ -56,6 +58,7 @@ def run(settings: Settings) -> int:
     Raises ConfigError and StartError, each with one line that names the culprit, and then nothing was left behind;
     OSError when nobody reads the console any more.
     """
+    tui = settings.tui and live.wanted()
     events = _Events()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, events.stop)
@@ -70,8 +73,10 @@ def run(settings: Settings) -> int:
         dns=config.dns or False,
         allow_remote=config.allow_remote,
     )
+    if tui:
+        return _on_panes(network, settings, events)
     network.subscribe(events.put)
-    with _started(network, settings), _logged_to(events):
+    with _started(network, settings), problems.logged_to(events.put):
         actors = console.labels([server.domain for server in network])
         labels = {server.hostname: actors[server.domain] for server in network}
         screen = Screen.of(sys.stdout, list(actors.values()))
@@ -90,12 +95,24 @@ def run(settings: Settings) -> int:
     return 0
 
 
+def _on_panes(network: Network, settings: Settings, events: _Events) -> int:
+    """The same on a screen of its own, which is gone at the end; one line stays."""
+    feed = Feed()
+    network.subscribe(feed.put)
+    with _started(network, settings), problems.logged_to(feed.put):
+        code = live.show(live.Live(network, feed), stopped=lambda: events.stopped)
+        folders = ", ".join(str(server.directory) for server in network)
+    print(f"stopped; the mails are in {folders}")
+    return code
+
+
 class _Events:
     """What happened, on its way from the servers' thread, or from a signal, to the console."""
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[Fact | Line | None] = SimpleQueue()  # put() is safe in a signal's handler
         self._dropped = 0
+        self.stopped = False
 
     def put(self, event: Fact | Line) -> None:
         if self._queue.qsize() < LAG:
@@ -104,6 +121,7 @@ class _Events:
             self._dropped += 1
 
     def stop(self, *_: object) -> None:
+        self.stopped = True
         self._queue.put(None)
 
     def __iter__(self) -> Iterator[Fact | Line]:
@@ -224,33 +242,6 @@ def _remove_own(path: Path, text: bytes) -> None:
     with contextlib.suppress(OSError):
         if path.read_bytes() == text:
             path.unlink()
-
-
-@contextlib.contextmanager
-def _logged_to(events: _Events) -> Iterator[None]:
-    """What the servers log (a mail that could not be stored, a fault of ours) is an event too."""
-    handler = _LogHandler(events)
-    logger = logging.getLogger("smtp_pair")
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-
-
-class _LogHandler(logging.Handler):
-    """A record as lines; the traceback only where the fault may be ours: a full disk needs none."""
-
-    def __init__(self, events: _Events) -> None:
-        super().__init__(logging.WARNING)
-        self._events = events
-
-    def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info[1] if record.exc_info else None
-        self._events.put(Line("", f"problem   {record.getMessage()}{f': {error}' if error else ''}", "bad", hang=10))
-        if error is not None and not isinstance(error, OSError):
-            for row in "".join(traceback.format_exception(error)).splitlines():
-                self._events.put(Line("", f"          {row}", "faint", hang=10))
 
 
 def _lines(event: Fact | Line, labels: Mapping[str, str]) -> list[Line]:

@@ -1,7 +1,8 @@
-"""A server's console: what happened on it, as lines for people."""
+"""A server's console: what happened on it, as lines for people. And a client's: what smtplib shows, made shorter."""
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,11 @@ from smtp_pair.server_msg import one_line
 TEXT_LINES = 12
 """Lines of a mail's text; of a longer one, the rest is counted."""
 _KEY = 10  # the column at which what belongs to a mail begins
+
+BODY_ROWS = 10
+"""Rows of a mail as a client sends it: its header. The text is seen at the servers, the files on disk."""
+_TWICE = ("reply: b", "connect: b", "data: (")  # smtplib also says all of it in "reply: retcode (250); Msg: ..."
+_CLIENT_TONES: tuple[tuple[str, Tone], ...] = (("reply: ", "faint"), ("accepted: ", "good"), ("refused: ", "warning"))
 
 _OUTCOMES = {"queued": "queued, to be passed on", "ignored": "ignored, no route leads there"}
 
@@ -45,7 +51,7 @@ def _attempt(fact: Fact) -> tuple[Tone, str]:
     said = f"<{data['recipient']}>: {contacted} said {_reply(data)}"
     attempt = f", at attempt {data['attempts']}" if data["attempts"] > 1 else ""
     if fact.event == "deferred":
-        return "warning", f"put off   {said}{attempt}; again in {_span(data['again'] - fact.moment)}"
+        return "warning", f"put off   {said}{attempt}; again in {span(data['again'] - fact.moment)}"
     return "good" if fact.event == "forwarded" else "bad", f"{fact.event:<9} {said}{attempt}"
 
 
@@ -80,8 +86,35 @@ def _reply(data: Mapping[str, Any]) -> str:
     return str(data["reply"]).replace("\n", "; ")
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
     """A duration for people: ``0.1 s``, ``8 s``, ``5 min``."""
     if seconds < 120:
         return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min"
+
+
+class Shortened:
+    """A conversation as the clients show it, line by line: without what smtplib says twice, and with the header only
+    of the mail."""
+
+    def __init__(self) -> None:
+        self._rows, self._hidden = 0, 0
+
+    def __call__(self, text: str) -> str | None:
+        """The line to show; None: nothing."""
+        self._rows = self._rows + 1 if text.startswith("      ") else 0
+        if text.startswith(_TWICE):
+            return None
+        if self._rows < BODY_ROWS:
+            return text
+        if text.endswith(" more bytes"):
+            counted, hidden = int(text.split()[1].replace(",", "")), self._hidden
+            self._hidden = 0
+            return f"      ... {hidden + counted:,} more bytes"
+        self._hidden += len(ast.literal_eval(text.strip()))
+        return None
+
+
+def client_tone(text: str) -> Tone:
+    """How a line of such a conversation is shown."""
+    return next((tone for start, tone in _CLIENT_TONES if text.startswith(start)), "plain")

@@ -15,11 +15,19 @@ from typing import Literal, TextIO
 
 from smtp_pair.server_msg import one_line
 
-Tone = Literal["plain", "strong", "good", "warning", "bad", "faint"]
+Tone = Literal["plain", "strong", "good", "warning", "bad", "faint", "accent"]
 Width = Callable[[], int | None]
 """The columns that there are; None: as many as a line needs."""
 
-SGR: Mapping[Tone, str] = {"plain": "", "strong": "1", "good": "32", "warning": "33", "bad": "31", "faint": "2"}
+SGR: Mapping[Tone, str] = {
+    "plain": "",
+    "strong": "1",
+    "good": "32",
+    "warning": "33",
+    "bad": "31",
+    "faint": "2",
+    "accent": "36",
+}
 """How a terminal is told of a tone."""
 ACTOR_SGR = ("36", "35", "33", "34", "32")
 """The actors' colours, in the actors' order; with more of them the colours begin again."""
@@ -92,6 +100,18 @@ def laid_out(line: Line, room: int | None) -> list[str]:
         if not rest:
             return rows
         text = " " * min(line.hang, room // 2) + rest
+
+
+def fitted(text: str, room: int) -> str:
+    """The text in exactly ``room`` columns: cut, with an ellipsis, or with spaces after it."""
+    used = sum(map(_columns_of, text[: room + 1]))
+    if used <= room and len(text) <= room:
+        return text + " " * (room - used)
+    used, at = 0, 0
+    while at < len(text) and used + _columns_of(text[at]) < room:
+        used += _columns_of(text[at])
+        at += 1
+    return f"{text[:at]}…{' ' * (room - 1 - used)}"
 
 
 def _end(text: str, room: int) -> int:

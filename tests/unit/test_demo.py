@@ -18,6 +18,7 @@ from harness.processes import command, environment
 from smtp_pair import Domain, Pair, cli, demo
 from smtp_pair.clients import samples
 from smtp_pair.facts import Fact
+from smtp_pair.screen import console
 
 DEMO = command("demo")
 DIGESTS = {name: hashlib.sha256(content).hexdigest() for name, content in samples.files()}
@@ -105,7 +106,7 @@ def test_all_that_is_not_shown_of_the_mail_is_counted(done: tuple[demo.Run, Path
     texts = [line.text for line in done[0].lines]
     first = next(at for at, text in enumerate(texts) if text.startswith("send: b'Date"))
     more = next(at for at, text in enumerate(texts) if text.endswith(" more bytes"))
-    assert more - first == demo.BODY_ROWS
+    assert more - first == console.BODY_ROWS
     shown = sum(len(eval(text.removeprefix("send: "))) for text in texts[first:more])
     counted = int(texts[more].split()[1].replace(",", ""))
     size = next(int(text.split("size=")[1].split("\\")[0]) for text in texts if "size=" in text)

@@ -14,6 +14,7 @@ import smtp_pair
 from harness.processes import FREE_PORTS, PATIENCE, ROOT, Up, run, servers
 from smtp_pair import cli, config_file, journal
 from smtp_pair import up as up_command
+from smtp_pair.screen import problems
 from smtp_pair.screen.lines import Line
 
 
@@ -282,7 +283,7 @@ def test_what_goes_wrong_is_said_on_the_console(up: Callable[..., Up], tmp_path:
 def test_a_fault_of_ours_is_told_with_its_traceback() -> None:
     """What can only be a bug is told in full, line by line, none of which reaches beyond its label."""
     events = up_command._Events()
-    with up_command._logged_to(events):
+    with problems.logged_to(events.put):
         try:
             raise ValueError("two\nlines")
         except ValueError:
