@@ -230,7 +230,9 @@ class Faults:
         **limits: Unpack[Limits],
     ) -> Given:
         """Close the connection without a word: in place of a reply, ``drop("RCPT")``, or later,
-        ``drop(after="DATA", bytes=100)``; ``drop(bytes=100)`` after so many octets of a session, whatever they are."""
+        ``drop(after="DATA", bytes=100)``; ``drop(bytes=100)`` after so many octets of a session, whatever they are.
+        ``drop("dot")``: the mail is not taken; ``drop("accepted")``: it is, and its client never learns of it, sends it
+        again, and it is there twice (RFC 1047)."""
         return self._give(phase=phase, after=after, bytes=bytes, drop=True, **limits)
 
     def reset(
@@ -413,5 +415,5 @@ class Faults:
 
 def _is_here(fault: Fault, phase: Phase) -> bool:
     if fault.place == "any":
-        return phase not in ("connect", "greeting", "body")
+        return phase not in ("connect", "greeting", "body", "accepted")
     return fault.place == phase

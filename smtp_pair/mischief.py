@@ -10,7 +10,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from smtp_pair.fault_list import Faults, InForce, Moment
 from smtp_pair.faults import PHASES, Fired, Phase
@@ -159,6 +159,10 @@ class Mischief:
         self._armed = [one for one in self._armed if one.moment.phase != "body"]
         self._ended = self._moment("dot")  # for the transaction is forgotten before the mail is answered
         return await self._disturb(self._ended)
+
+    async def accepted(self) -> Effects:
+        """The mail was taken, and that is to be said."""
+        return await self._disturb(replace(self._ended, phase="accepted")) if self._ended is not None else Effects()
 
     async def after_dot(self) -> None:
         """The mail was accepted, and that was said."""

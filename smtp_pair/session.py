@@ -420,13 +420,24 @@ class Session(SMTP):
             taken = self._house.accept(envelope, content, origin)
         del content  # a big mail is not to be held here as well while it is being stored
         receipt = await self._shielded(taken) if isinstance(taken, asyncio.Future) else taken
-        self._unsent.append(receipt.reply.wire if effects is None else effects.dressed(receipt.reply))
         try:
-            await self._flush()
+            await self._confirm(receipt, effects)
         finally:
             self._announce(receipt)
         if effects is not None and receipt.reply.accepted:
             await self._disturbed.after_dot()
+
+    async def _confirm(self, receipt: Receipt, effects: Effects | None) -> None:
+        """Say what became of the mail, unless a fault keeps that from its client."""
+        if effects is None:
+            self._say(receipt.reply)
+        else:
+            late = await self._disturbed.accepted() if receipt.reply.accepted else Effects()
+            if late.garbage is not None:
+                self._disturbed.garble(late.garbage)
+            else:
+                self._unsent.append(effects.dressed(receipt.reply))
+        await self._flush()
 
     def _fails(self, talk: Conversation, effects: Effects) -> bool:
         """Whether a fault answers the mail. If so it is not taken."""
