@@ -160,9 +160,21 @@ class Mischief:
         self._ended = self._moment("dot")  # for the transaction is forgotten before the mail is answered
         return await self._disturb(self._ended)
 
-    async def accepted(self) -> Effects:
-        """The mail was taken, and that is to be said."""
-        return await self._disturb(replace(self._ended, phase="accepted")) if self._ended is not None else Effects()
+    def answers(self, talk: Conversation, effects: Effects) -> bool:
+        """Whether a fault answers the mail. If so it is said, and the mail is not taken."""
+        refusal = effects.refusal
+        if refusal is None and effects.garbage is None:
+            return False
+        if refusal is not None and refusal.code == 421:
+            talk.expects = Expects.NOTHING
+        self._say(effects, refusal)
+        return True
+
+    async def receipt(self, effects: Effects, answer: Reply) -> None:
+        """Say what became of the mail, or, where it was taken, what comes instead."""
+        if answer.accepted and self._ended is not None:
+            effects.garbage = (await self._disturb(replace(self._ended, phase="accepted"))).garbage
+        self._say(effects, answer)
 
     async def after_dot(self) -> None:
         """The mail was accepted, and that was said."""
@@ -256,7 +268,7 @@ class Mischief:
             fault = armed.one.fault
             self._reins.fired(armed.moment.fired(fault))
             if fault.garbage is not None:
-                self.garble(fault.garbage)
+                self._garble(fault.garbage)
                 await self._reins.flush()
             elif isinstance(fault.reply, Reply):  # in the middle of a content: nothing sound can follow
                 self._reins.send(fault.reply.wire)
@@ -336,11 +348,11 @@ class Mischief:
 
     def _say(self, effects: Effects, answer: Reply | None) -> None:
         if effects.garbage is not None:
-            self.garble(effects.garbage)
+            self._garble(effects.garbage)
         elif answer is not None:
             self._reins.send(effects.dressed(answer))
 
-    def garble(self, octets: bytes) -> None:
+    def _garble(self, octets: bytes) -> None:
         """Say octets that may be no reply."""
         self._reins.send(octets)
         if not octets.endswith(b"\n"):
