@@ -504,3 +504,18 @@ def test_the_clock_does_not_wait_for_a_stall(mail_network: MailNetwork) -> None:
     network["b.test"].faults.clear()
     network.settle()
     assert [len(server.messages) for server in network] == [0, 1, 1]
+
+
+def test_a_partition_in_the_middle_of_a_greeting(mail_pair: Pair) -> None:
+    """The connection is there, and the client has not said who it is: no mail gets through all the same."""
+    greeting = mail_pair.deathstar.faults.stall("greeting")
+    mail_pair.jaku.send("vader@deathstar.com", subject="Plans")
+    mail_pair.settle()
+    assert [fired.phase for fired in mail_pair.deathstar.faults.seen] == ["greeting"]
+    with mail_pair.partition("jaku.com", "deathstar.com"):
+        greeting.clear()
+        mail_pair.settle()
+        assert mail_pair.deathstar.messages == []
+        assert mail_pair.jaku.queue[0].last.startswith("451 4.4.1")
+    mail_pair.jaku.retry_now()
+    assert mail_pair.deathstar.wait_for().subject == "Plans"
