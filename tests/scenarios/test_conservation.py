@@ -149,6 +149,23 @@ def test_a_duplicate_after_a_lost_reply_is_no_fault(mail_network: MailNetwork) -
     assert duplicate.endswith("it came to smtp.b.test 2 times, for the reply to it was lost")
 
 
+@pytest.mark.parametrize("durability", ["fast", "durable"])
+def test_a_stop_that_comes_before_the_reply(tmp_path: Path, durability: Any) -> None:
+    """The next hop has taken the mail, and the server stops before it hears that: after the restart it is sent again,
+    which is a duplicate like any other."""
+    with Network("a.test", "b.test", directory=tmp_path, durability=durability) as network:
+        network["b.test"].faults.stall("accepted")
+        network["a.test"].send("ann@b.test", subject="Twice")
+        network.settle()
+        assert len(network["b.test"].messages) == 1
+        network.stop()
+        network["b.test"].faults.clear()
+        network.start()
+        network["b.test"].wait_for_all(2, subject="Twice")
+        network.settle()
+        assert len(network.assert_conserved().duplicates) == 1
+
+
 # -- faults of ours, made on purpose -----------------------------------------------------------------------------------
 
 
