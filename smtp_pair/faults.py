@@ -179,7 +179,7 @@ class Fault:
             if phase != "any" or kind not in _CAN_FOLLOW:
                 raise ConfigError("bytes: they are counted after something, or in the body")
             after = "connect"  # any octet of the session
-        if kind in ("reply", "overlong") and phase == "connect":
+        if kind in ("reply", "overlong", "garbage") and phase == "connect":
             raise ConfigError(f"phase: nothing is said at connect; give {kind} to the greeting")
         if (kind == "overlong" and phase == "body") or (kind == "throttle" and phase not in ("any", "body")):
             raise ConfigError(f"phase: there is no {kind} at {phase}")

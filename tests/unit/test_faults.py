@@ -40,6 +40,7 @@ def strikes(faults: Faults, moment: Moment) -> list[str]:
         ({"phase": "RCPT", "reply": "354 go"}, "is no answer to RCPT"),
         ({"reply": "250 yes"}, "is no answer to any"),
         ({"phase": "connect", "reply": "421 no"}, "nothing is said at connect"),
+        ({"phase": "connect", "garbage": True}, "nothing is said at connect; give garbage to the greeting"),
         ({"phase": "RCPT", "delay": -1}, "delay: -1"),
         ({"phase": "RCPT", "delay": "soon"}, "delay: 'soon'"),
         ({"throttle": 0}, "throttle: 0"),
