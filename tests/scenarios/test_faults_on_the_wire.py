@@ -446,6 +446,18 @@ def test_down_and_up_again(mail_pair: Pair, wire: Connect) -> None:
     assert server.wait_for().subject == "late"
 
 
+def test_down_from_the_servers_own_thread(mail_pair: Pair, wire: Connect) -> None:
+    """A listener may take its server down: the open sessions break all the same, and nobody waits for himself."""
+    server = mail_pair.jaku
+    server.subscribe(lambda fact: server.faults.down() if fact.event == "received" else None)
+    client = wire(server)
+    client.open("luke@jaku.com")
+    assert client.data(b"Subject: Plans\r\n\r\n").code == 250
+    client.expect_close()
+    with pytest.raises(ConnectionRefusedError):
+        wire(server)
+
+
 def test_down_from_the_start(mail_network: MailNetwork, wire: Connect) -> None:
     server = mail_network(Domain("a.test", faults=[Fault(down=True)]))["a.test"]
     assert server.queue == []  # it is open, then

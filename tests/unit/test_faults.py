@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from typing import Any
 
 import pytest
@@ -338,3 +340,25 @@ def test_a_word_too_many_is_named() -> None:
         Faults("a.test").reject("RCPT", "250 ok")
     with pytest.raises(ConfigError, match="3 is no Fault"):
         Faults("a.test").add(3)  # type: ignore[arg-type]
+
+
+def test_faults_given_by_several_threads_at_once() -> None:
+    """None is lost, and none stays that was taken back."""
+    server = Faults("smtp.a.test")
+    kept, interval = 50, sys.getswitchinterval()
+
+    def give() -> None:
+        for _ in range(kept):
+            server.drop("RCPT")
+            server.delay("NOOP", 1).clear()
+
+    threads = [threading.Thread(target=give) for _ in range(8)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert [fault.kind for fault in server] == ["drop"] * kept * len(threads)
