@@ -37,7 +37,7 @@ class Case:
     waits: bool = False
     """Whether a client waits in vain."""
     twice: bool = False
-    """Whether a mail can come twice: it was accepted, and its client could not understand that (RFC 1047)."""
+    """Whether a mail comes twice, if its client tries again: it was taken, and the client could not know (RFC 1047)."""
 
     @property
     def name(self) -> str:
@@ -64,6 +64,7 @@ _DOMAINS = {
 
 _TALK: tuple[Phase, ...] = ("MAIL", "RCPT", "DATA", "dot")
 _BROKEN: tuple[BrokenTls, ...] = get_args(BrokenTls)
+_UNHEARD: list[dict[str, Any]] = [{kind: True} for kind in ("drop", "reset", "half_close", "garbage")]
 
 
 def _cases() -> list[Case]:
@@ -88,6 +89,8 @@ def _cases() -> list[Case]:
     found += [Case(Fault(phase="RCPT", garbage=b"250 half a li"), waits=True)]
     found += [Case(Fault(phase="RCPT", overlong=size)) for size in (600, 10_000, 100_000)]
     found += [Case(Fault(phase=phase, overlong=100_000), twice=phase == "dot") for phase in ("greeting", "EHLO", "dot")]
+    found += [Case(Fault(phase="accepted", **unheard), twice=True) for unheard in _UNHEARD]
+    found += [Case(Fault(phase="accepted", delay=0.02)), Case(Fault(phase="accepted", stall=True), waits=True)]
     found += [Case(Fault(hide=[name])) for name in ("PIPELINING", "SIZE", "8BITMIME", "ENHANCEDSTATUSCODES")]
     found += [Case(Fault(tls=how), kind) for how in _BROKEN for kind in ("offered", "required")]
     found += [Case(Fault(store="full")), Case(Fault(store="error")), Case(Fault(down=True)), Case(None)]

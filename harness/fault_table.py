@@ -31,9 +31,10 @@ A server does wrong what it is told to: `server.faults` in a test, `[[domain.fau
 `--fault` reads it; `server.faults.add('RCPT drop')` takes the same words.
 
 The places are `connect` (before the greeting), `greeting`, the commands, `body` (while the content comes), `dot` (its
-end) and `any` (each command, and the dot); `after DATA ... bytes=100` is 100 octets later. What refuses leaves the
-session as a real refusal does: no recipient was added, the transaction stays open or is over. A mail that a fault keeps
-from being taken leaves nothing behind.
+end), `accepted` (the mail is taken and stored, its 250 not yet said) and `any` (each command, and the dot);
+`after DATA ... bytes=100` is 100 octets later. What refuses leaves the session as a real refusal does: no recipient was
+added, the transaction stays open or is over. A mail that a fault keeps from being taken leaves nothing behind. One that
+was taken, at `accepted`, is there; whoever was not told sends it again, and it is there twice (RFC 1047).
 
 For smtplib and aiosmtplib the word is the exception that `sendmail` (`send`) or the end of the session raises; our
 relay puts a mail off and tries again, or bounces it. Where it waits, it does so until the fault is taken back, or for

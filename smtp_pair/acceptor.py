@@ -109,7 +109,8 @@ class Acceptor:
             return False
 
     def _begin(self, sock: socket.socket, arrive: Arrive) -> None:
-        self._tasks[sock] = self._loop.create_task(self._serve(sock, arrive))
+        if sock.fileno() >= 0:  # not closed meanwhile
+            self._tasks[sock] = self._loop.create_task(self._serve(sock, arrive))
 
     async def _serve(self, sock: socket.socket, arrive: Arrive) -> None:
         while True:

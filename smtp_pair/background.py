@@ -62,9 +62,21 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run_coroutine_threadsafe(work, loop()).result()
 
 
+def run_or_begin(work: Coroutine[Any, Any, None]) -> None:
+    """The same for callers that may be on the loop's thread: there it is only begun."""
+    if _on_own_thread():
+        asyncio.run_coroutine_threadsafe(work, loop())
+    else:
+        run(work)
+
+
+def _on_own_thread() -> bool:
+    return threading.current_thread() is _thread
+
+
 def refuse_own_thread() -> None:
     """Raise RuntimeError for a caller on the loop's thread: it would wait for what only that thread can do."""
-    if threading.current_thread() is _thread:
+    if _on_own_thread():
         raise RuntimeError("this would wait for itself: it was called from the event loop that serves the servers")
 
 

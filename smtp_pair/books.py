@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from smtp_pair.conservation import Conservation
-from smtp_pair.entry import Entry, Outcome
+from smtp_pair.entry import Entry, Outcome, Row
 from smtp_pair.routes import NextHop
 
 
@@ -52,3 +52,8 @@ class Books:
         """Somebody took a mail out of the queue."""
         for row in entry.waiting:
             self._conservation.ended(entry.id, row.recipient.address, "dropped", self._hostname)
+
+    def cut_short(self, entry: Entry, rows: Sequence[Row]) -> None:
+        """The server stopped in the middle of an attempt."""
+        for row in rows:
+            self._conservation.cut_short(entry.id, row.recipient.address)

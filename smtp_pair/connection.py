@@ -122,7 +122,7 @@ class Connection(asyncio.Protocol):
     @property
     def own_end(self) -> tuple[str, int]:
         """Its address on this side."""
-        host, port = self.transport.get_extra_info("sockname")[:2]
+        host, port = (self.transport.get_extra_info("sockname") or ("", 0))[:2]  # it may be lost already
         return host, port
 
     @property

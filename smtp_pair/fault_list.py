@@ -9,6 +9,7 @@ assert [fired.phase for fired in server.faults.seen] == ["RCPT", "RCPT"]
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -166,12 +167,14 @@ class Faults:
         self._by_address = by_address
         # An own source for each server and fault: what one draws does not depend on what others do at the same time.
         self._seed = f"{random.Random(seed).getrandbits(64)}/{names[0]}"
-        self._count = 0
+        self._number = count(1)
+        self._lock = threading.Lock()
+        """Held while :attr:`_in_force` is replaced by one made of it; who only looks needs none."""
         self._in_force: tuple[InForce, ...] = ()
         self._seen: list[Fired] = []
         self.stalled: set[object] = set()
         """Sessions whose clients wait for what may never come."""
-        self.stall_began: Callable[[], None] = lambda: None
+        self.stall_began: set[Callable[[], None]] = set()
         """Called when one begins: whoever waits for the servers to settle waits for that in vain."""
         self._watchers: list[Callable[[], None]] = []
         self._begin()
@@ -230,7 +233,9 @@ class Faults:
         **limits: Unpack[Limits],
     ) -> Given:
         """Close the connection without a word: in place of a reply, ``drop("RCPT")``, or later,
-        ``drop(after="DATA", bytes=100)``; ``drop(bytes=100)`` after so many octets of a session, whatever they are."""
+        ``drop(after="DATA", bytes=100)``; ``drop(bytes=100)`` after so many octets of a session, whatever they are.
+        ``drop("dot")``: the mail is not taken; ``drop("accepted")``: it is, and its client never learns of it, sends it
+        again, and it is there twice (RFC 1047)."""
         return self._give(phase=phase, after=after, bytes=bytes, drop=True, **limits)
 
     def reset(
@@ -296,21 +301,20 @@ class Faults:
         values = [fault_words.parse(one) if isinstance(one, str) else one for one in faults]
         for one in values:
             self._check(one)
-        self._count += 1
-        given = Given(values, self._remove, f"{self._seed}/{self._count}")
-        self._put((*self._in_force, *given._in_force))
+        given = Given(values, self._remove, f"{self._seed}/{next(self._number)}")
+        self._put(lambda in_force: (*in_force, *given._in_force))
         return given
 
     def clear(self) -> None:
         """Take back all faults, also those of the configuration. What was seen stays."""
-        self._put(())
+        self._put(lambda _: ())
 
     # -- for the server --------------------------------------------------------------------------------------------
 
     def start_over(self) -> None:
         """Those of the configuration, as on the first day; nothing was seen."""
         self._seen = []
-        self._count = 0
+        self._number = count(1)
         self._begin()
 
     @property
@@ -353,7 +357,8 @@ class Faults:
     def stalls(self, session: object) -> None:
         """The session's client waits from here on."""
         self.stalled.add(session)
-        self.stall_began()
+        for told in tuple(self.stall_began):
+            told()
 
     def note(self, fired: Fired) -> None:
         """Remember that it came to pass."""
@@ -380,8 +385,8 @@ class Faults:
     def _begin(self) -> None:
         for one in self._configured:
             self._check(one)
-        seed = f"{self._seed}/configured"
-        self._put(Given(self._configured, self._remove, seed)._in_force)
+        given = Given(self._configured, self._remove, f"{self._seed}/configured")
+        self._put(lambda _: given._in_force)
 
     def _give(self, **settings: Any) -> Given:
         for name in ("phase", "after"):
@@ -401,11 +406,13 @@ class Faults:
             raise ConfigError(f'tls: {self._hostname} offers no TLS that could be broken: Domain(..., tls="offered")')
 
     def _remove(self, gone: Sequence[InForce]) -> None:
-        self._put(tuple(one for one in self._in_force if one not in gone))
+        self._put(lambda in_force: tuple(one for one in in_force if one not in gone))
 
-    def _put(self, in_force: tuple[InForce, ...]) -> None:
-        self._in_force = in_force
-        self.active = bool(in_force) or self._by_address
+    def _put(self, changed: Callable[[tuple[InForce, ...]], tuple[InForce, ...]]) -> None:
+        with self._lock:
+            self._in_force = changed(self._in_force)
+            self.active = bool(self._in_force) or self._by_address
+        # Without the lock, for who is told may wait for the servers' thread.
         for watcher in tuple(self._watchers):
             watcher()
         self.changed()
@@ -413,5 +420,5 @@ class Faults:
 
 def _is_here(fault: Fault, phase: Phase) -> bool:
     if fault.place == "any":
-        return phase not in ("connect", "greeting", "body")
+        return phase not in ("connect", "greeting", "body", "accepted")
     return fault.place == phase

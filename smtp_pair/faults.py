@@ -26,11 +26,12 @@ Kind = Literal[
     "down",
 ]  # fmt: skip
 Phase = Literal[
-    "connect", "greeting", "EHLO", "HELO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "body", "dot", "RSET",
-    "NOOP", "VRFY", "EXPN", "HELP", "QUIT", "any",
+    "connect", "greeting", "EHLO", "HELO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "body", "dot",
+    "accepted", "RSET", "NOOP", "VRFY", "EXPN", "HELP", "QUIT", "any",
 ]  # fmt: skip
 """``connect``: before the greeting. ``body``: while the content of a mail comes. ``dot``: its end, or the end of the
-last chunk. ``any``: each command, and the dot. The rest are commands."""
+last chunk; what goes wrong there keeps the mail from being taken. ``accepted``: the mail is taken and stored, and the
+250 to it is not said yet. ``any``: each command, and the dot. The rest are commands."""
 BrokenTls = Literal["expired", "wrong host", "unknown CA", "handshake failure", "stripped"]
 StoreTrouble = Literal["full", "error"]
 
@@ -53,8 +54,9 @@ _OWN_PHASE: dict[str, Phase] = {"hide": "EHLO", "tls": "STARTTLS", "store": "dot
 """Kinds that have but one place."""
 _FLAGS = ("drop", "reset", "half_close", "stall", "down")
 _LIMITS = ("times", "nth", "to", "sender", "client", "session", "probability")
-_KNOWS_RECIPIENTS = ("RCPT", "DATA", "BDAT", "body", "dot", "any")
+_KNOWS_RECIPIENTS = ("RCPT", "DATA", "BDAT", "body", "dot", "accepted", "any")
 _KNOWS_SENDER = ("MAIL", *_KNOWS_RECIPIENTS)
+# And keep a client from learning that its mail was taken. Any other answer to it would be a lie that no server tells.
 _CAN_FOLLOW = ("drop", "reset", "half_close", "stall", "delay", "garbage")
 DECIDING = ("reply", "drop", "reset", "half_close", "garbage")
 """Kinds after which there is nothing left to decide in that place: the first of them is the only one."""
@@ -169,13 +171,15 @@ class Fault:
             raise ConfigError(f"{'after' if after else 'phase'}: {kind} has its own place and takes none")
         if after is not None and phase != "any":
             raise ConfigError(f"after: there is a phase ({phase}) too; only one of them can be")
-        if after is not None and (kind not in _CAN_FOLLOW or after in ("any", "body")):
+        if phase == "accepted" and kind not in _CAN_FOLLOW:
+            raise ConfigError(f"phase: the mail is taken at accepted; give {kind} to the dot")
+        if after is not None and (kind not in _CAN_FOLLOW or after in ("any", "body", "accepted")):
             raise ConfigError(f"after: there is no {kind} after {after}; give a phase")
         if self.bytes and after is None and phase != "body":
             if phase != "any" or kind not in _CAN_FOLLOW:
                 raise ConfigError("bytes: they are counted after something, or in the body")
             after = "connect"  # any octet of the session
-        if kind in ("reply", "overlong") and phase == "connect":
+        if kind in ("reply", "overlong", "garbage") and phase == "connect":
             raise ConfigError(f"phase: nothing is said at connect; give {kind} to the greeting")
         if (kind == "overlong" and phase == "body") or (kind == "throttle" and phase not in ("any", "body")):
             raise ConfigError(f"phase: there is no {kind} at {phase}")

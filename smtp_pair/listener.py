@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from smtp_pair.acceptor import Acceptor, Arrive
 from smtp_pair.mail.errors import StartError
@@ -69,8 +70,11 @@ class Door:
                 self._close()
                 self._sockets = [_socket(host, port, self._whose, listens=False) for host, port in places]
             else:
-                for sock in self._sockets:
-                    sock.listen(_BACKLOG)
+                try:
+                    for sock in self._sockets:
+                        sock.listen(_BACKLOG)
+                except OSError as error:
+                    raise _cannot_listen(self._whose, self._sockets[0].getsockname(), error) from None
             self.shut = shut
             self._take_connections()
 
@@ -111,7 +115,12 @@ def _socket(host: str, port: int, whose: str, *, listens: bool = True) -> socket
         sock.setblocking(False)
     except OSError as error:
         sock.close()
-        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        why = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
-        raise StartError(error.errno, f"{whose} can't listen on {place}: {why}") from None
+        raise _cannot_listen(whose, (host, port), error) from None
     return sock
+
+
+def _cannot_listen(whose: str, place: tuple[Any, ...], error: OSError) -> StartError:
+    host, port = place[:2]
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    why = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+    return StartError(error.errno, f"{whose} can't listen on {where}: {why}")

@@ -10,7 +10,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from smtp_pair.fault_list import Faults, InForce, Moment
 from smtp_pair.faults import PHASES, Fired, Phase
@@ -160,6 +160,22 @@ class Mischief:
         self._ended = self._moment("dot")  # for the transaction is forgotten before the mail is answered
         return await self._disturb(self._ended)
 
+    def answers(self, talk: Conversation, effects: Effects) -> bool:
+        """Whether a fault answers the mail. If so it is said, and the mail is not taken."""
+        refusal = effects.refusal
+        if refusal is None and effects.garbage is None:
+            return False
+        if refusal is not None and refusal.code == 421:
+            talk.expects = Expects.NOTHING
+        self._say(effects, refusal)
+        return True
+
+    async def receipt(self, effects: Effects, answer: Reply) -> None:
+        """Say what became of the mail, or, where it was taken, what comes instead."""
+        if answer.accepted and self._ended is not None:
+            effects.garbage = (await self._disturb(replace(self._ended, phase="accepted"))).garbage
+        self._say(effects, answer)
+
     async def after_dot(self) -> None:
         """The mail was accepted, and that was said."""
         if self._ended is not None:
@@ -252,7 +268,7 @@ class Mischief:
             fault = armed.one.fault
             self._reins.fired(armed.moment.fired(fault))
             if fault.garbage is not None:
-                self.garble(fault.garbage)
+                self._garble(fault.garbage)
                 await self._reins.flush()
             elif isinstance(fault.reply, Reply):  # in the middle of a content: nothing sound can follow
                 self._reins.send(fault.reply.wire)
@@ -332,11 +348,11 @@ class Mischief:
 
     def _say(self, effects: Effects, answer: Reply | None) -> None:
         if effects.garbage is not None:
-            self.garble(effects.garbage)
+            self._garble(effects.garbage)
         elif answer is not None:
             self._reins.send(effects.dressed(answer))
 
-    def garble(self, octets: bytes) -> None:
+    def _garble(self, octets: bytes) -> None:
         """Say octets that may be no reply."""
         self._reins.send(octets)
         if not octets.endswith(b"\n"):

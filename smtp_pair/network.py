@@ -362,13 +362,15 @@ class Network:
             return
         stalled = asyncio.Event()
         for server in self.servers:
-            server.faults.stall_began = stalled.set
+            server.faults.stall_began.add(stalled.set)
             if server.faults.stalled:
                 stalled.set()
         work = asyncio.create_task(self._all_settled())
         waiting = asyncio.create_task(stalled.wait())
         await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
+        for server in self.servers:
+            server.faults.stall_began.discard(stalled.set)
         await asyncio.wait({work}, timeout=_STALLED)
         if work.done():
             work.result()
@@ -402,20 +404,20 @@ class Network:
             server.faults.start_over()
         if any(server.cut_off for server in self.servers):
             self.heal()
-        if self._emptied_at != self._ids.count:  # else no mail was accepted since
+        if self._emptied_at != self._ids.count or any(server.has_spoken for server in self.servers):
             mails = background.run(self._empty())
             for server, forgotten in mails.items():
                 server.remove(forgotten)
-        for server in self.servers:
-            server.forget_sessions()
-        self._recorder.reset()
-        self._conservation.reset()
 
     async def _empty(self) -> dict[Server, list[Mail]]:
         await self._settled()
         mails = {server: await server.forget() for server in self.servers}
         # A mail that is just being tried stays where it is, and will have to go the next time.
         self._emptied_at = -1 if any(server.has_queue for server in self.servers) else self._ids.count
+        for server in self.servers:
+            server.forget_sessions()
+        self._recorder.reset()
+        self._conservation.reset()
         return mails
 
 

@@ -40,6 +40,7 @@ HIDDEN = b"***"
 """What stands for a secret."""
 
 _VERBS = frozenset(b"EHLO HELO STARTTLS MAIL RCPT DATA BDAT RSET NOOP HELP VRFY EXPN QUIT".split())
+_MECHANISM = re.compile(rb"[A-Za-z0-9_-]{1,20}")  # RFC 4422 3.1; whatever else follows AUTH may be a secret
 _TAKEN = re.compile(r"250 2\.0\.0 taken as (\S+)")
 
 _SEND, _REPLY, _BODY, _CHUNK, _NOTE, _EXCHANGE = range(6)
@@ -68,7 +69,7 @@ def redacted(line: bytes) -> bytes:
     """A line of AUTH with its mechanism alone; any other line that is part of it, not at all. ``*``, which ends the
     exchange, is no secret."""
     words = line.split(None, 2)
-    if words and words[0].upper() == b"AUTH":
+    if words and words[0].upper() == b"AUTH" and (len(words) == 1 or _MECHANISM.fullmatch(words[1])):
         return b" ".join(words[:2]) + (b" " + HIDDEN if len(words) > 2 else b"")
     return line if line == b"*" else HIDDEN
 
@@ -156,7 +157,7 @@ class Log:
     def _fit(self, line: bytes, *, secret: bool) -> bytes:
         """The line as it may be kept."""
         if not self.client:
-            self._tape.meet()
+            self._tape.meet(self)
         self.client = self.client or self._tape.recorder.next_client()  # it was one of many that said nothing
         if secret or self._wary:
             verb = line.split(None, 1)[:1]
@@ -437,13 +438,16 @@ class Tape:
             self.recorder.start = log.began
         return log
 
-    def meet(self) -> None:
-        """Find out who the clients are that came so far."""
+    def meet(self, speaker: Log | None = None) -> None:
+        """Find out who the clients are that came so far; or up to the one that speaks, for of a later one it may not be
+        known yet that it is ours."""
         while self._strangers:
             log, peer = self._strangers.popleft()
             relay = self.recorder.relay(peer)
             log.relayed = bool(relay)
             log.client = relay or self.recorder.next_client()
+            if log is speaker:
+                break
 
     def transcripts(self, resolve: Resolve, ours: Callable[[str], bool]) -> list[Transcript]:
         """What is kept, in the order in which it began."""

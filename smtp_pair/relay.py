@@ -82,6 +82,9 @@ class Relay:
         try:
             self._find_way(hop)  # a partition may be what broke the kept one
             client = await SmtpClient.connect(hop, self._hostname, self._patience, self._tape)
+            if hop.name in self._cut_off:  # while it said hello: the hop did not know yet whom to cut
+                client.abort()
+                self._find_way(hop)
         except DeliveryError as error:
             lane.failures += 1
             lane.failure = error.reply

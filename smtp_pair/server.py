@@ -338,12 +338,13 @@ class Server(Waits):
         self._give_up_folder()
 
     def _open_or_shut(self) -> None:
-        door, running, shut = self._door, self._running, self.faults.is_down
+        door, shut = self._door, self.faults.is_down
         if door is None or door.shut == shut:
             return
         door.shut_or_reopen(shut=shut)
+        running = self._running  # asked only now, when nobody comes any more who would be the first
         if shut and running is not None:
-            background.run(running.cut())
+            background.run_or_begin(running.cut())
 
     async def cut(self, hostname: str) -> None:
         """Break the connections that come from that host. Called on the servers' loop."""
@@ -377,8 +378,13 @@ class Server(Waits):
         for mail in mails:
             remove(self.directory, mail)
 
+    @property
+    def has_spoken(self) -> bool:
+        """Whether there is anything for :meth:`forget_sessions` to forget."""
+        return self._tape.count > 0
+
     def forget_sessions(self) -> None:
-        """Forget what was said."""
+        """Forget what was said. Called on the servers' loop."""
         self._tape.clear()
 
     def _explain(self) -> str:

@@ -19,7 +19,7 @@ from smtp_pair.house import House, Receipt
 from smtp_pair.mail import reply
 from smtp_pair.mail.envelope import Origin
 from smtp_pair.mail.reply import Reply
-from smtp_pair.mischief import Effects, Ended, Mischief, Reins
+from smtp_pair.mischief import Ended, Mischief, Reins
 from smtp_pair.protocol import LONGEST_LINE, Conversation, Expects
 from smtp_pair.recorder import Log
 
@@ -408,7 +408,7 @@ class Session(SMTP):
         origin = Origin(talk.client, *self._peer(), talk.with_protocol)
         envelope = talk.content_ended()
         objection = self._objection(reader, content)
-        if effects is not None and self._fails(talk, effects):
+        if effects is not None and self._disturbed.answers(talk, effects):
             return
         if objection is not None:
             self._say(objection)
@@ -420,24 +420,16 @@ class Session(SMTP):
             taken = self._house.accept(envelope, content, origin)
         del content  # a big mail is not to be held here as well while it is being stored
         receipt = await self._shielded(taken) if isinstance(taken, asyncio.Future) else taken
-        self._unsent.append(receipt.reply.wire if effects is None else effects.dressed(receipt.reply))
         try:
+            if effects is None:
+                self._say(receipt.reply)
+            else:
+                await self._disturbed.receipt(effects, receipt.reply)
             await self._flush()
         finally:
             self._announce(receipt)
         if effects is not None and receipt.reply.accepted:
             await self._disturbed.after_dot()
-
-    def _fails(self, talk: Conversation, effects: Effects) -> bool:
-        """Whether a fault answers the mail. If so it is not taken."""
-        refusal = effects.refusal
-        if refusal is not None:
-            self._say(refusal)
-            if refusal.code == 421:
-                talk.expects = Expects.NOTHING
-        elif effects.garbage is not None:
-            self._disturbed.garble(effects.garbage)
-        return refusal is not None or effects.garbage is not None
 
     def _announce(self, receipt: Receipt) -> None:
         """The client has its 250: what fails from here on is ours alone."""

@@ -219,9 +219,10 @@ def mails(
     )
 
 
-def faults(*, max_times: int = 3) -> st.SearchStrategy[Fault]:
+def faults(*, max_times: int = 3, duplicates: bool = False) -> st.SearchStrategy[Fault]:
     """Faults that a mail survives: each comes to pass ``max_times`` at most, and none takes time or refuses for good. A
-    client that tries again gets its mail through.
+    client that tries again gets its mail through; with ``duplicates`` perhaps more than once, for some of the faults
+    keep it from learning that its mail was taken.
 
     Examples shrink towards one refusal with 421 in place of the greeting.
     """
@@ -230,6 +231,10 @@ def faults(*, max_times: int = 3) -> st.SearchStrategy[Fault]:
     times, octets, here = st.integers(1, max_times), st.integers(0, 200), st.just(True)
     talk, everywhere, before = (st.sampled_from(phases) for phases in (_TALK, ("connect", *_TALK), _TALK[:-1]))
     code = st.sampled_from(("421", "450", "451", "452"))
+    unheard = [
+        st.builds(Fault, phase=st.just("accepted"), drop=here, times=times),
+        st.builds(Fault, phase=st.just("accepted"), garbage=st.just(NOISE), times=times),
+    ]
     return st.one_of(
         st.builds(Fault, phase=talk, reply=code, times=times),
         st.builds(Fault, phase=everywhere, drop=here, times=times),
@@ -240,17 +245,20 @@ def faults(*, max_times: int = 3) -> st.SearchStrategy[Fault]:
         st.builds(Fault, store=st.sampled_from(("full", "error")), times=times),
         st.builds(Fault, hide=st.sampled_from((("PIPELINING",), ("SIZE",), ("DSN", "8BITMIME"))), times=times),
         st.builds(Fault, phase=talk, reply=code, probability=st.sampled_from((0.25, 0.5)), times=times),
+        *(unheard if duplicates else ()),
     )
 
 
-def fault_schedules(*, max_faults: int = 4, max_times: int = 3) -> st.SearchStrategy[tuple[Fault, ...]]:
+def fault_schedules(
+    *, max_faults: int = 4, max_times: int = 3, duplicates: bool = False
+) -> st.SearchStrategy[tuple[Fault, ...]]:
     """Several of :func:`faults`, in the order in which a server looks at them: ``server.faults.add(*schedule)``.
 
     Examples shrink towards none.
     """
     if max_faults < 0:
         raise ValueError(f"max_faults={max_faults!r} is no number of faults: give 0 or more")
-    return st.lists(faults(max_times=max_times), max_size=max_faults).map(tuple)
+    return st.lists(faults(max_times=max_times, duplicates=duplicates), max_size=max_faults).map(tuple)
 
 
 # Arguments above hide these names.

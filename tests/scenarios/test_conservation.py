@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import smtplib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 from smtp_pair import Domain, Network, NotConserved, Retry
 from smtp_pair.acceptance import Acceptance
 from smtp_pair.pytest_plugin import MailNetwork
-from smtp_pair.session import Session
 from smtp_pair.smtp_client import SmtpClient
 from smtp_pair.spool import Spool
 
@@ -138,32 +136,10 @@ def test_a_restart_loses_nothing(tmp_path: Path, durability: Any) -> None:
 # -- duplicates --------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def lose_a_reply(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Cuts the connection once, after the named server has taken a mail and before it can say so."""
-
-    def arm(hostname: str) -> None:
-        armed = [True]
-        write = Session._write
-
-        def cut(session: Session) -> None:
-            if armed and session._house.rules.hostname == hostname and b"taken as" in b"".join(session._unsent):
-                armed.clear()
-                session._unsent.clear()
-                session._abort()
-            write(session)
-
-        monkeypatch.setattr(Session, "_write", cut)
-
-    return arm
-
-
-def test_a_duplicate_after_a_lost_reply_is_no_fault(
-    mail_network: MailNetwork, lose_a_reply: Callable[[str], None]
-) -> None:
+def test_a_duplicate_after_a_lost_reply_is_no_fault(mail_network: MailNetwork) -> None:
     """The next hop has the mail, and gets it again: a loss would be worse (C79). It is told."""
     network = mail_network("a.test", "b.test", retry=Retry(0.01))
-    lose_a_reply("smtp.b.test")
+    network["b.test"].faults.drop("accepted", times=1)
     network["a.test"].send("ann@b.test", subject="Twice")
     network["b.test"].wait_for_all(2, subject="Twice")
     account = network.assert_conserved()
@@ -171,6 +147,23 @@ def test_a_duplicate_after_a_lost_reply_is_no_fault(
     [duplicate] = account.duplicates
     assert duplicate.startswith("<ann@b.test> of 'Twice' from <sender@example.org>, ")
     assert duplicate.endswith("it came to smtp.b.test 2 times, for the reply to it was lost")
+
+
+@pytest.mark.parametrize("durability", ["fast", "durable"])
+def test_a_stop_that_comes_before_the_reply(tmp_path: Path, durability: Any) -> None:
+    """The next hop has taken the mail, and the server stops before it hears that: after the restart it is sent again,
+    which is a duplicate like any other."""
+    with Network("a.test", "b.test", directory=tmp_path, durability=durability) as network:
+        network["b.test"].faults.stall("accepted")
+        network["a.test"].send("ann@b.test", subject="Twice")
+        network.settle()
+        assert len(network["b.test"].messages) == 1
+        network.stop()
+        network["b.test"].faults.clear()
+        network.start()
+        network["b.test"].wait_for_all(2, subject="Twice")
+        network.settle()
+        assert len(network.assert_conserved().duplicates) == 1
 
 
 # -- faults of ours, made on purpose -----------------------------------------------------------------------------------

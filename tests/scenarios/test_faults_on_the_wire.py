@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import smtplib
 import socket
 import threading
 import time
@@ -113,6 +114,76 @@ def test_other_words_for_a_success(server: Server, wire: Connect) -> None:
     assert client.ask(b"RCPT TO:<luke@jaku.com>").code == 251
     assert client.ask(b"RCPT TO:<luke@nowhere.test>").code == 550
     assert client.data(b"Subject: x\r\n\r\n").code == 250
+
+
+# -- taken, and nobody is told -----------------------------------------------------------------------------------------
+
+
+def send(server: Server) -> None:
+    """One mail, by the standard library's client."""
+    with smtplib.SMTP(server.host, server.port, local_hostname="client.test", timeout=30) as client:
+        client.sendmail("a@x.test", ["luke@jaku.com"], b"Subject: Plans\r\n\r\nText.\r\n")
+
+
+@pytest.mark.parametrize("kind", ["drop", "reset", "half_close"])
+def test_a_lost_reply_makes_a_duplicate(server: Server, kind: str) -> None:
+    """The mail is there, whole and for good; its client only sees the connection end, sends it again as it must, and
+    it is there twice (RFC 1047)."""
+    getattr(server.faults, kind)("accepted", times=1, to="luke@*")
+    with pytest.raises(smtplib.SMTPServerDisconnected):
+        send(server)
+    assert server.wait_for(subject="Plans").raw.endswith(b"Text.\r\n")
+    send(server)
+    assert [mail.subject for mail in server.messages] == ["Plans", "Plans"]
+    [fired] = server.faults.seen
+    assert (fired.phase, fired.sender, fired.recipient) == ("accepted", "a@x.test", "luke@jaku.com")
+
+
+def test_noise_in_place_of_a_receipt(server: Server, wire: Connect) -> None:
+    """Also after the last chunk; the session goes on, and the mail was taken once."""
+    server.faults.garbage("accepted", b"299 2.0.0 what?\r\n")
+    client = wire(server)
+    client.open("luke@jaku.com")
+    client.say(b"BDAT 14 LAST\r\nSubject: x\r\n\r\n")
+    assert client.reply().code == 299
+    assert client.ask(b"NOOP").code == 250
+    assert [mail.subject for mail in server.messages] == ["x"]
+
+
+def test_a_receipt_that_is_held_back(server: Server, wire: Connect) -> None:
+    """The mail is there all the while, and what follows from it happens when the connection ends: a client that leaves
+    in vain has lost nothing."""
+    server.faults.stall("accepted")
+    client = wire(server)
+    client.open("luke@jaku.com")
+    client.say(b"DATA\r\n")
+    assert client.reply().code == 354
+    client.say(b"Subject: x\r\n\r\n.\r\n")
+    client.close()
+    assert server.wait_for(subject="x").subject == "x"
+    server.faults.clear()
+    assert len(server.messages) == 1
+
+
+def test_a_relay_sends_again_what_it_heard_nothing_of(mail_pair: Pair) -> None:
+    """Nothing is lost; what comes twice is in the account, and no fault of anybody's."""
+    mail_pair.deathstar.faults.drop("accepted", times=2)
+    mail_pair.jaku.send(["vader@deathstar.com", "tarkin@deathstar.com"], subject="Plans", sender="luke@jaku.com")
+    mail_pair.deathstar.wait_for_all(3, subject="Plans")
+    mail_pair.settle()
+    account = mail_pair.assert_conserved()
+    assert (len(account.duplicates), account.queued, account.ends["forwarded"]) == (4, 0, 2)
+    assert mail_pair.jaku.messages == []
+
+
+def test_a_refused_mail_is_not_accepted(server: Server, wire: Connect) -> None:
+    """There is nothing to keep from anybody."""
+    server.faults.drop("accepted")
+    server.faults.store("full", times=1)
+    client = wire(server)
+    client.open("luke@jaku.com")
+    assert client.data(b"Subject: x\r\n\r\n").code == 452
+    assert [fired.phase for fired in server.faults.seen] == ["dot"]
 
 
 # -- octets ------------------------------------------------------------------------------------------------------------
@@ -375,6 +446,18 @@ def test_down_and_up_again(mail_pair: Pair, wire: Connect) -> None:
     assert server.wait_for().subject == "late"
 
 
+def test_down_from_the_servers_own_thread(mail_pair: Pair, wire: Connect) -> None:
+    """A listener may take its server down: the open sessions break all the same, and nobody waits for himself."""
+    server = mail_pair.jaku
+    server.subscribe(lambda fact: server.faults.down() if fact.event == "received" else None)
+    client = wire(server)
+    client.open("luke@jaku.com")
+    assert client.data(b"Subject: Plans\r\n\r\n").code == 250
+    client.expect_close()
+    with pytest.raises(ConnectionRefusedError):
+        wire(server)
+
+
 def test_down_from_the_start(mail_network: MailNetwork, wire: Connect) -> None:
     server = mail_network(Domain("a.test", faults=[Fault(down=True)]))["a.test"]
     assert server.queue == []  # it is open, then
@@ -433,3 +516,18 @@ def test_the_clock_does_not_wait_for_a_stall(mail_network: MailNetwork) -> None:
     network["b.test"].faults.clear()
     network.settle()
     assert [len(server.messages) for server in network] == [0, 1, 1]
+
+
+def test_a_partition_in_the_middle_of_a_greeting(mail_pair: Pair) -> None:
+    """The connection is there, and the client has not said who it is: no mail gets through all the same."""
+    greeting = mail_pair.deathstar.faults.stall("greeting")
+    mail_pair.jaku.send("vader@deathstar.com", subject="Plans")
+    mail_pair.settle()
+    assert [fired.phase for fired in mail_pair.deathstar.faults.seen] == ["greeting"]
+    with mail_pair.partition("jaku.com", "deathstar.com"):
+        greeting.clear()
+        mail_pair.settle()
+        assert mail_pair.deathstar.messages == []
+        assert mail_pair.jaku.queue[0].last.startswith("451 4.4.1")
+    mail_pair.jaku.retry_now()
+    assert mail_pair.deathstar.wait_for().subject == "Plans"

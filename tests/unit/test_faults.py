@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from typing import Any
 
 import pytest
@@ -40,6 +42,7 @@ def strikes(faults: Faults, moment: Moment) -> list[str]:
         ({"phase": "RCPT", "reply": "354 go"}, "is no answer to RCPT"),
         ({"reply": "250 yes"}, "is no answer to any"),
         ({"phase": "connect", "reply": "421 no"}, "nothing is said at connect"),
+        ({"phase": "connect", "garbage": True}, "nothing is said at connect; give garbage to the greeting"),
         ({"phase": "RCPT", "delay": -1}, "delay: -1"),
         ({"phase": "RCPT", "delay": "soon"}, "delay: 'soon'"),
         ({"throttle": 0}, "throttle: 0"),
@@ -54,6 +57,9 @@ def strikes(faults: Faults, moment: Moment) -> list[str]:
         ({"drop": "yes"}, "drop: 'yes'"),
         ({"phase": "RCPT", "after": "DATA", "drop": True}, "after: there is a phase"),
         ({"after": "DATA", "reply": "451"}, "after: there is no reply after DATA"),
+        ({"after": "accepted", "drop": True}, "after: there is no drop after accepted"),
+        ({"phase": "accepted", "reply": "451"}, "phase: the mail is taken at accepted; give reply to the dot"),
+        ({"phase": "accepted", "overlong": 600}, "give overlong to the dot"),
         ({"after": "DATA", "bytes": -1, "drop": True}, "bytes: -1"),
         ({"phase": "RCPT", "bytes": 5, "drop": True}, "bytes: they are counted after something"),
         ({"phase": "EHLO", "drop": True, "to": "a@b"}, "to: no recipient is known at EHLO"),
@@ -95,6 +101,7 @@ def test_what_can_be_hidden_is_what_is_offered() -> None:
         ("rcpt REJECT 550", Fault(phase="RCPT", reply="550")),
         ("after DATA drop bytes=100", Fault(after="DATA", bytes=100, drop=True)),
         ("drop bytes=100", Fault(bytes=100, drop=True)),
+        ("accepted drop times=1 to=vader@*", Fault(phase="accepted", drop=True, times=1, to="vader@*")),
         ("body stall bytes=7 nth=2", Fault(phase="body", bytes=7, stall=True, nth=2)),
         ('"final dot" half-close session=1', Fault(phase="dot", half_close=True, session=1)),
         ("hide PIPELINING,SIZE", Fault(hide=["PIPELINING", "SIZE"])),
@@ -333,3 +340,25 @@ def test_a_word_too_many_is_named() -> None:
         Faults("a.test").reject("RCPT", "250 ok")
     with pytest.raises(ConfigError, match="3 is no Fault"):
         Faults("a.test").add(3)  # type: ignore[arg-type]
+
+
+def test_faults_given_by_several_threads_at_once() -> None:
+    """None is lost, and none stays that was taken back."""
+    server = Faults("smtp.a.test")
+    kept, interval = 50, sys.getswitchinterval()
+
+    def give() -> None:
+        for _ in range(kept):
+            server.drop("RCPT")
+            server.delay("NOOP", 1).clear()
+
+    threads = [threading.Thread(target=give) for _ in range(8)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert [fault.kind for fault in server] == ["drop"] * kept * len(threads)

@@ -36,6 +36,8 @@ def tape() -> Tape:
         (b"  AUTH PLAIN AGx1a2UAc2VjcmV0", b"AUTH PLAIN ***"),
         (b"AUTH LOGIN", b"AUTH LOGIN"),
         (b"AUTH", b"AUTH"),
+        (b"AUTH c2VjcmV0IHdvcmQ=", b"***"),
+        (b"AUTH AGx1a2UAc2VjcmV0IHdvcmQh", b"***"),
         (b"AGx1a2UAc2VjcmV0", b"***"),
         (b"", b"***"),
         (b"*", b"*"),
@@ -72,6 +74,19 @@ def test_who_speaks(tape: Tape) -> None:
         ("client 2", False),
         ("client 3", False),
         ("a client that says nothing", False),
+    ]
+
+
+def test_who_came_later_may_be_one_of_ours(tape: Tape) -> None:
+    """A server's connection may be accepted a moment before it is known for one: somebody else's word in between does
+    not make it a stranger."""
+    stranger, ours = (tape.answers(("127.0.0.1", port), 0.0, float) for port in (10, 11))
+    stranger.command(b"EHLO x", 0.0)
+    tape.recorder.connected(("127.0.0.1", 11), "smtp.deathstar.com")
+    ours.command(b"EHLO x", 0.0)
+    assert [(one.client, one.relayed) for one in transcripts(tape)] == [
+        ("client 1", False),
+        ("smtp.deathstar.com", True),
     ]
 
 

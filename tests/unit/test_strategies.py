@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from smtp_pair import strategies
 from smtp_pair.clients.message import Attachment
+from smtp_pair.faults import Fault
 from smtp_pair.mail.address import DOMAIN_LIMIT, LOCAL_LIMIT, Address, domain_key
 from smtp_pair.strategies import RawMail
 
@@ -128,6 +129,16 @@ def test_mails_are_built_in_more_than_one_way(sign: bytes) -> None:
     """By the clients of smtp_pair, and by both forms of the standard library."""
     mails = strategies.mails(attachments=SMALL, min_attachments=1)
     find(mails, lambda mail: sign in mail.raw, settings=FIRST)
+
+
+@given(strategies.faults())
+def test_no_mail_comes_twice_unless_that_is_asked_for(fault: Fault) -> None:
+    """A reply is lost on purpose only with ``duplicates``."""
+    assert fault.phase != "accepted"
+
+
+def test_replies_are_lost_where_that_is_asked_for() -> None:
+    find(strategies.faults(duplicates=True), lambda fault: fault.phase == "accepted", settings=FIRST)
 
 
 a_text: Any = "jaku.com"
