@@ -52,6 +52,11 @@ class Daemon(Place):
     def configure(self) -> None:
         """Write what it reads, and make the folders that it needs, for :attr:`port`."""
 
+    @classmethod
+    @abstractmethod
+    def version(cls) -> str:
+        """Which one it is, as it says itself: ``3.7.11``."""
+
     @abstractmethod
     def launch(self) -> boxed.Boxed:
         """Start it, in the foreground."""
@@ -74,6 +79,22 @@ class Daemon(Place):
     def why_not(cls) -> str:
         """Why it can't be started here; "" where it can."""
         return boxed.why_not() or cls.missing()
+
+    @property
+    def certificate(self) -> Path:
+        """Its key and certificate; no file where the site has no TLS."""
+        return self.folder / "certificate.pem"
+
+    def write_certificate(self, uid: int, gid: int) -> None:
+        """For its user's eyes alone; nothing where the site has no TLS."""
+        if self.site.tls:
+            import trustme
+
+            # RSA: OpenSMTPD 6.8 can't use others with its libraries of today.
+            issued = trustme.CA().issue_cert(self.hostname, key_type=trustme.KeyType.RSA)
+            self.certificate.touch(0o600)
+            os.chown(self.certificate, uid, gid)
+            self.certificate.write_bytes(issued.private_key_and_cert_chain_pem.bytes())
 
     @property
     def log(self) -> Path:
