@@ -1,8 +1,8 @@
 """Writes ``docs/servers.md``: the rules down, ours and other servers across, and what each makes of the dialogues.
 
-    python -m harness.servers_table            plays all dialogues to all servers; each must be there
-    python -m harness.servers_table --check    writes nothing; 1 where a column that can be had here is another one
-    python -m harness.servers_table --check --only postfix
+python -m harness.servers_table            plays all dialogues to all servers; each must be there
+python -m harness.servers_table --check    writes nothing; 1 where a column that can be had here is another one
+python -m harness.servers_table --check --only postfix
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ What servers make of the [dialogues](dialogues.md): {servers}, set up as `harnes
 - **differs**: the rule is kept, by answers that will do; they stand there, and what would have been the best one.
 - **does not hold**: what was said instead stands there. That does not make a server bad: it may be strict or lenient
   for reasons of its own. `python3 run.py check` shows each dialogue, line by line.
-- **not asked**: what the server has not, or is not set up to have.
+- **not asked**: what the server has not, or is not set up to have. (OpenSMTPD can have STARTTLS, but Debian 12's can't
+  do a handshake with its OpenSSL.)
 
 This file is written by `python -m harness.servers_table`. The rules are those of [behaviour.md](behaviour.md).
 """

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from harness.targets import boxed
 from harness.targets.place import LOOPBACK, Delivered, Place, Site, TargetError
+from smtp_pair import tls
 
 PATIENCE = 30.0
 """Seconds until a server that should be up, or at rest, is given up; a failure, not a measurement."""
@@ -29,6 +30,8 @@ class Daemon(Place):
 
     package: ClassVar[str]
     """Debian's name of it."""
+    speaks_tls: ClassVar[bool] = True
+    """Whether it can do what a site with TLS asks for."""
     holds_grudges: ClassVar[bool] = False
     """Whether it is slow to try a neighbour again that was gone for a moment, so that it must be started anew."""
 
@@ -88,13 +91,8 @@ class Daemon(Place):
     def write_certificate(self, uid: int, gid: int) -> None:
         """For its user's eyes alone; nothing where the site has no TLS."""
         if self.site.tls:
-            import trustme
-
-            # RSA: OpenSMTPD 6.8 can't use others with its libraries of today.
-            issued = trustme.CA().issue_cert(self.hostname, key_type=trustme.KeyType.RSA)
-            self.certificate.touch(0o600)
+            tls.write_certificate(self.certificate, self.hostname)
             os.chown(self.certificate, uid, gid)
-            self.certificate.write_bytes(issued.private_key_and_cert_chain_pem.bytes())
 
     @property
     def log(self) -> Path:

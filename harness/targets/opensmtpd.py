@@ -36,6 +36,9 @@ class OpenSmtpd(Daemon):
 
     kind = "opensmtpd"
     package = "opensmtpd"
+    speaks_tls = (
+        False  # Debian 12's of 6.8 was written for another OpenSSL: its processes can't share a key in this one
+    )
     holds_grudges = True  # ten seconds, whatever its limits say; it starts in a twentieth of one
 
     @classmethod
@@ -79,11 +82,9 @@ class OpenSmtpd(Daemon):
         mail.mkdir(exist_ok=True)
         os.chown(mail, owner.pw_uid, owner.pw_gid)
         self._file.write_text("\n".join(self._lines(owner)) + "\n")
-        self.write_certificate(0, 0)
         (self.folder / "resolv.conf").write_text(_NO_NAME_SERVER)
 
     def _lines(self, owner: pwd.struct_passwd) -> list[str]:
-        tls = ' tls pki "mine"' if self.site.tls else ""
         people = ", ".join(f'"{name}" = "{_OWNER}"' for name in self._people())
         own = ", ".join(f'"{name}"' for name in self.site.names)
         user = f'"{_OWNER}" = "{owner.pw_uid}:{owner.pw_gid}:{self.folder}/mail"'
@@ -97,8 +98,7 @@ class OpenSmtpd(Daemon):
             "mta limit "
             + " ".join(f"conn-delay-{what} 0" for what in ("host", "route", "source", "connector", "relay", "domain"))
             + " reconn-delay-route 0",
-            *([f'pki "mine" {what} "{self.certificate}"' for what in ("cert", "key")] if tls else ()),
-            f'listen on {LOOPBACK} port {self.port}{tls} hostname "{self.hostname}"',
+            f'listen on {LOOPBACK} port {self.port} hostname "{self.hostname}"',
             f'action "box" maildir "{self.maildir}" userbase <people> virtual <everybody>',
             f'match from any for domain {{ {own} }} action "box"',
         ]

@@ -136,7 +136,11 @@ class Postfix(Daemon):
             "biff": "no",
             "in_flow_delay": "0",
             "smtp_destination_concurrency_failed_cohort_limit": "0",
-            **({"smtpd_tls_security_level": "may", "smtpd_tls_chain_files": str(self.certificate)} if self.site.tls else {}),
+            **(
+                {"smtpd_tls_security_level": "may", "smtpd_tls_chain_files": str(self.certificate)}
+                if self.site.tls
+                else {}
+            ),
         }
 
     def _mailboxes(self) -> str:
