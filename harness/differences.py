@@ -33,7 +33,7 @@ class Difference:
     name: str
     rule: str
     ours: frozenset[int]
-    stock: frozenset[int]
+    theirs: frozenset[int]
     when: Callable[[Exchange], bool]
     witness: Sequence[Group]
     parts: bool = False
@@ -41,7 +41,7 @@ class Difference:
 
     def matches(self, exchange: Exchange) -> bool:
         """Whether it explains the exchange."""
-        return exchange.ours in self.ours and exchange.stock in self.stock and self.when(exchange)
+        return exchange.ours in self.ours and exchange.theirs in self.theirs and self.when(exchange)
 
 
 def _codes(*codes: int) -> frozenset[int]:
@@ -227,11 +227,6 @@ DIFFERENCES: Sequence[Difference] = (
                _mailed(b"\n" * 700)),
 )
 # fmt: on
-
-
-def difference_of(exchange: Exchange) -> Difference | None:
-    """The line of the table that explains it."""
-    return next((each for each in DIFFERENCES if each.matches(exchange)), None)
 
 
 @dataclass(frozen=True, slots=True)
