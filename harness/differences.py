@@ -38,6 +38,8 @@ class Difference:
     witness: Sequence[Group]
     parts: bool = False
     """Whether one of the two closes, or knows something from then on that EHLO does not undo."""
+    reason: str = ""
+    """Why, where the name does not say it."""
 
     def matches(self, exchange: Exchange) -> bool:
         """Whether it explains the exchange."""

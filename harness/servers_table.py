@@ -18,6 +18,7 @@ from pathlib import Path
 from textwrap import wrap
 
 from harness import check, dialogue
+from harness.house_differences import HOUSE_DIFFERENCES, REWRITINGS
 from harness.houses import OURS, STOCK, TITLES, House, houses, why_not
 from harness.report_card.card import Row, worst
 from harness.report_card.short import short
@@ -153,6 +154,21 @@ def _differences() -> Iterator[str]:
         yield from wrap(
             f"- **{TITLES[each.target]} {each.name}** ({each.rule}). {each.reason}", 120, subsequent_indent="  "
         )
+    yield ""
+    yield "## Side by side"
+    yield ""
+    yield from wrap(
+        "Random sessions are played to ours and to Postfix, and to ours and to Exim (`tests/mta/test_beside_others.py`). "
+        "The same class of codes is answered, and the same mails lie in all mailboxes, but for what is listed in "
+        "`harness/house_differences.py`:",
+        120,
+    )
+    yield ""
+    for name, lines in HOUSE_DIFFERENCES.items():
+        for line in (*lines, *REWRITINGS[name]):
+            yield from wrap(
+                f"- **{TITLES[name]}: {line.name}** ({line.rule}). {line.reason}", 120, subsequent_indent="  "
+            )
 
 
 def columns_of(text: str) -> dict[str, dict[str, str]]:

@@ -143,7 +143,7 @@ class Daemon(Place):
         while time.monotonic() < until and not self.box.ended:
             try:
                 with smtplib.SMTP(self.host, self.port, local_hostname="client.example", timeout=PATIENCE) as client:
-                    return client.noop()[0] == 250
+                    return client.ehlo()[0] == 250 and self.hostname.encode() in (client.ehlo_resp or b"")
             except (OSError, smtplib.SMTPException):
                 time.sleep(_TICK)
         return False

@@ -203,8 +203,8 @@ class Exim(Daemon):
             raise TargetError(f"exim -qff: {done.stderr}")
 
     def recipient_of(self, raw: bytes) -> str:
-        """appendfile writes it on top of the mail."""
-        return field(raw, b"Envelope-to")
+        """appendfile writes it on top of the mail, as often as the client named it."""
+        return field(raw, b"Envelope-to").partition(",")[0]
 
     def said(self) -> str:
         """What it refused, and what it said before it had its logs, too."""
