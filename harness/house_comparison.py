@@ -31,7 +31,7 @@ def play(ours: Stage, theirs: Stage, session: Session, seen: Counter[str]) -> No
     """Play the session to both. Raises Mismatch."""
     peers = [SocketPeer(stage.here.port, []) for stage in (ours, theirs)]
     table = HOUSE_DIFFERENCES[theirs.target]
-    comparison = HouseComparison(*peers, seen, table=table, alike=same_class)
+    comparison = HouseComparison(peers[0], peers[1], seen, table=table, alike=same_class)
     comparison.stages = (ours, theirs)
     try:
         comparison.play(session)
@@ -76,8 +76,7 @@ class HouseComparison(Comparison):
         return True
 
     def _same_octets(self, where: object, sent: bytes, our: Delivered, their: Delivered) -> None:
-        """What each of them has is what the slow reader makes of what was sent; and of theirs, once each of its own ways
-        has been gone."""
+        """Each of them has what the slow reader makes of what was sent, theirs after all that it is known to change."""
         plain, _ = mend(sent.removesuffix(b".\r\n"))
         changed, met = rewritten(self.stages[1].target, sent)
         for whose, mail, expected in (("ours", our, plain), ("theirs", their, changed)):

@@ -158,17 +158,16 @@ def _differences() -> Iterator[str]:
     yield "## Side by side"
     yield ""
     yield from wrap(
-        "Random sessions are played to ours and to Postfix, and to ours and to Exim (`tests/mta/test_beside_others.py`). "
-        "The same class of codes is answered, and the same mails lie in all mailboxes, but for what is listed in "
-        "`harness/house_differences.py`:",
+        "Random sessions are played to ours and to Postfix, and to ours and to Exim "
+        "(`tests/mta/test_beside_others.py`). The same class of codes is answered, and the same mails lie in all "
+        "mailboxes, but for what is listed in `harness/house_differences.py`:",
         120,
     )
     yield ""
     for name, lines in HOUSE_DIFFERENCES.items():
-        for line in (*lines, *REWRITINGS[name]):
-            yield from wrap(
-                f"- **{TITLES[name]}: {line.name}** ({line.rule}). {line.reason}", 120, subsequent_indent="  "
-            )
+        told = [(line.name, line.rule, line.reason) for line in lines]
+        for title, rule, reason in told + [(line.name, line.rule, line.reason) for line in REWRITINGS[name]]:
+            yield from wrap(f"- **{TITLES[name]}: {title}** ({rule}). {reason}", 120, subsequent_indent="  ")
 
 
 def columns_of(text: str) -> dict[str, dict[str, str]]:

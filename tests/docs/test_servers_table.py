@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from harness import servers_table
-from harness.houses import OURS, STOCK
+from harness.houses import OURS, STOCK, TITLES, why_not
 from harness.report_card.card import Row
 from harness.report_card.short import short
 from harness.rules import RULES
@@ -26,9 +26,9 @@ def test_column_is_what_is_answered(name: str, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize("name", DAEMONS)
 def test_columns_of_others_are_what_they_answer(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """So are the others, where those servers can be started, and are the ones that were asked."""
-    if reason := servers_table.why_not(name):
+    if reason := why_not(name):
         pytest.skip(f"{name}: {reason}")
-    asked = re.search(rf"{servers_table.TITLES[name]} ([0-9.p]+)[ ,]", servers_table.TABLE.read_text("utf-8"))
+    asked = re.search(rf"{TITLES[name]} ([0-9.p]+)[ ,]", servers_table.TABLE.read_text("utf-8"))
     assert asked is not None
     if (version := servers_table.version_of(name)) != asked[1]:
         pytest.skip(f"{name}: this is {version}, and the table tells of {asked[1]}")
