@@ -226,9 +226,9 @@ class Wire:
         """Record what smtplib, aiosmtplib and a server's own client are told to send."""
         plain, asynchronous, quickly = smtplib.SMTP.data, aiosmtplib.SMTP.data, quick.Talk.content
 
-        def content(talk: quick.Talk, mail: bytes) -> None:
+        def content(talk: quick.Talk, mail: bytes, *, after: bytes) -> None:
             self.contents.append(mail)
-            quickly(talk, mail)
+            quickly(talk, mail, after=after)
 
         def data(client: smtplib.SMTP, msg: Any) -> Any:
             self.contents.append(msg.encode("ascii") if isinstance(msg, str) else bytes(msg))

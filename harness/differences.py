@@ -33,15 +33,17 @@ class Difference:
     name: str
     rule: str
     ours: frozenset[int]
-    stock: frozenset[int]
+    theirs: frozenset[int]
     when: Callable[[Exchange], bool]
     witness: Sequence[Group]
     parts: bool = False
     """Whether one of the two closes, or knows something from then on that EHLO does not undo."""
+    reason: str = ""
+    """Why, where the name does not say it."""
 
     def matches(self, exchange: Exchange) -> bool:
         """Whether it explains the exchange."""
-        return exchange.ours in self.ours and exchange.stock in self.stock and self.when(exchange)
+        return exchange.ours in self.ours and exchange.theirs in self.theirs and self.when(exchange)
 
 
 def _codes(*codes: int) -> frozenset[int]:
@@ -227,11 +229,6 @@ DIFFERENCES: Sequence[Difference] = (
                _mailed(b"\n" * 700)),
 )
 # fmt: on
-
-
-def difference_of(exchange: Exchange) -> Difference | None:
-    """The line of the table that explains it."""
-    return next((each for each in DIFFERENCES if each.matches(exchange)), None)
 
 
 @dataclass(frozen=True, slots=True)

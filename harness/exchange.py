@@ -16,7 +16,7 @@ class Exchange:
     said: bytes
     """A line with its end; or what followed 354, the end included."""
     ours: int
-    stock: int
+    theirs: int
     hello: str = ""
     """What the client began with: EHLO, HELO or nothing."""
     sender: bool = False
@@ -52,7 +52,7 @@ class Exchange:
     @property
     def in_step(self) -> bool:
         """Whether both are in the same state after it."""
-        return (self.ours < 400) == (self.stock < 400)
+        return (self.ours < 400) == (self.theirs < 400)
 
     @property
     def right_path(self) -> bool:

@@ -28,8 +28,8 @@ from smtp_pair.config import destination, is_loopback  # noqa: E402
 from smtp_pair.mail.errors import ConfigError  # noqa: E402
 from smtp_pair.routes import NextHop  # noqa: E402
 
-TARGET, DIFFERENCE = "mail target", "difference"
-"""Names of properties of a test's report."""
+TARGET, DIFFERENCE, COUNT = "mail target", "difference", "count"
+"""Names of properties of a test's report. A count is a line for people, at the end of the run."""
 
 
 class HasStage(Protocol):
@@ -145,7 +145,21 @@ def mail_target(request: pytest.FixtureRequest) -> Iterator[Chosen]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """The counts, where servers were named."""
+    """The counts, where there are some."""
+    _scenarios(terminalreporter, config)
+    lines = [
+        str(value)
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+        if name == COUNT and report.when == "call"
+    ]
+    if lines:
+        terminalreporter.section("counted")
+    for line in sorted(lines):
+        terminalreporter.write_line(line)
+
+
+def _scenarios(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     names = list(dict.fromkeys(config.getoption("mail_target")))
     if not names:
         return

@@ -41,6 +41,11 @@ class Row:
     conversation: str = ""
     seconds: float = 0.0
 
+    @property
+    def title(self) -> str:
+        """The name without what tells one variant of the dialogue from another."""
+        return self.name.partition(" [")[0]
+
     @classmethod
     def of(cls, outcome: Outcome, seconds: float) -> Row:
         """The row of a dialogue that was played. A conversation is kept where there is something to look at."""

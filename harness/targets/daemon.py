@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from harness.targets import boxed
 from harness.targets.place import LOOPBACK, Delivered, Place, Site, TargetError
+from smtp_pair import tls
 
 PATIENCE = 30.0
 """Seconds until a server that should be up, or at rest, is given up; a failure, not a measurement."""
@@ -29,6 +30,8 @@ class Daemon(Place):
 
     package: ClassVar[str]
     """Debian's name of it."""
+    speaks_tls: ClassVar[bool] = True
+    """Whether it can do what a site with TLS asks for."""
     holds_grudges: ClassVar[bool] = False
     """Whether it is slow to try a neighbour again that was gone for a moment, so that it must be started anew."""
 
@@ -52,6 +55,11 @@ class Daemon(Place):
     def configure(self) -> None:
         """Write what it reads, and make the folders that it needs, for :attr:`port`."""
 
+    @classmethod
+    @abstractmethod
+    def version(cls) -> str:
+        """Which one it is, as it says itself: ``3.7.11``."""
+
     @abstractmethod
     def launch(self) -> boxed.Boxed:
         """Start it, in the foreground."""
@@ -74,6 +82,17 @@ class Daemon(Place):
     def why_not(cls) -> str:
         """Why it can't be started here; "" where it can."""
         return boxed.why_not() or cls.missing()
+
+    @property
+    def certificate(self) -> Path:
+        """Its key and certificate; no file where the site has no TLS."""
+        return self.folder / "certificate.pem"
+
+    def write_certificate(self, uid: int, gid: int) -> None:
+        """For its user's eyes alone; nothing where the site has no TLS."""
+        if self.site.tls:
+            tls.write_certificate(self.certificate, self.hostname)
+            os.chown(self.certificate, uid, gid)
 
     @property
     def log(self) -> Path:
@@ -124,7 +143,7 @@ class Daemon(Place):
         while time.monotonic() < until and not self.box.ended:
             try:
                 with smtplib.SMTP(self.host, self.port, local_hostname="client.example", timeout=PATIENCE) as client:
-                    return client.noop()[0] == 250
+                    return client.ehlo()[0] == 250 and self.hostname.encode() in (client.ehlo_resp or b"")
             except (OSError, smtplib.SMTPException):
                 time.sleep(_TICK)
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import subprocess
 from pathlib import Path
 
 from harness.targets.boxed import Boxed
@@ -25,7 +26,7 @@ log_file_path = {folder}/spool/log-%s
 pid_file_path = {folder}/spool/pid
 daemon_smtp_ports = {port}
 local_interfaces = {loopback}
-tls_advertise_hosts =
+{tls}
 chunking_advertise_hosts = *
 smtputf8_advertise_hosts = *
 dsn_advertise_hosts = *
@@ -33,14 +34,13 @@ allow_domain_literals = true
 never_users =
 acl_smtp_rcpt = recipient
 acl_smtp_data = accepted
-acl_smtp_vrfy = accepted
 smtp_accept_max = 0
 smtp_accept_max_per_connection = 0
 smtp_accept_queue_per_connection = 0
 smtp_accept_queue = 0
 smtp_max_synprot_errors = 20
 smtp_max_unknown_commands = 20
-message_size_limit = 32M
+message_size_limit = {size}
 queue_run_max = 5
 remote_max_parallel = 4
 rfc1413_query_timeout = 0s
@@ -55,10 +55,14 @@ trusted_users = {user}
 
 domainlist own = {own}
 domainlist routed = {routed}
+localpartlist people = {people}
 
 begin acl
 recipient:
   accept domains = +own
+         local_parts = +people
+  deny   domains = +own
+         message = there is nobody of this name
   accept domains = +routed
   deny message = relay not permitted
 accepted:
@@ -85,6 +89,10 @@ box:
 begin retry
 * * F,1m,1s
 """
+_TLS = """\
+tls_advertise_hosts = *
+tls_certificate = {file}
+tls_privatekey = {file}"""
 _ROUTER = """\
 to_{number}:
   driver = manualroute
@@ -120,6 +128,13 @@ class Exim(Daemon):
             return f"there is no user {_USER} (harness/targets/install_targets.sh makes it)"
         return ""
 
+    @classmethod
+    def version(cls) -> str:
+        """Of the program."""
+        program = next(each for each in _PROGRAMS if each.exists())
+        said = subprocess.run([program, "-C", "/dev/null", "-bV"], capture_output=True, text=True, check=False).stdout
+        return said.partition("version ")[2].split()[0]
+
     @property
     def maildir(self) -> Path:
         """Its user makes it, in its own folder."""
@@ -148,6 +163,9 @@ class Exim(Daemon):
             folder=self.folder,
             port=self.port,
             loopback=LOOPBACK,
+            tls=_TLS.format(file=self.certificate) if self.site.tls else "tls_advertise_hosts =",
+            size=self.site.size,
+            people=" : ".join((*self.site.users, "postmaster")) if self.site.users else "*",
             own=" : ".join((self.domain, self.hostname, "@[]")),
             routed=" : ".join(self.site.routes),
             routers="\n".join(
@@ -157,6 +175,7 @@ class Exim(Daemon):
             transports="\n".join(_TRANSPORT.format(number=number, port=port) for number, (port, _) in routes),
         )
         self._file.write_text(configuration)
+        self.write_certificate(user.pw_uid, user.pw_gid)
 
     def _by_port(self) -> dict[int, list[str]]:
         ports: dict[int, list[str]] = {}
@@ -184,8 +203,8 @@ class Exim(Daemon):
             raise TargetError(f"exim -qff: {done.stderr}")
 
     def recipient_of(self, raw: bytes) -> str:
-        """appendfile writes it on top of the mail."""
-        return field(raw, b"Envelope-to")
+        """appendfile writes it on top of the mail, as often as the client named it."""
+        return field(raw, b"Envelope-to").partition(",")[0]
 
     def said(self) -> str:
         """What it refused, and what it said before it had its logs, too."""

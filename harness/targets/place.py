@@ -20,7 +20,7 @@ class TargetError(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What a server is to serve: a domain in which every local part is a mailbox, and the ways to others.
+    """What a server is to serve: a domain in which every local part is a mailbox, unless told, and the ways to others.
 
     Whatever lies in no domain of these is refused; a client on this machine is a stranger that may name those.
     """
@@ -28,6 +28,12 @@ class Site:
     domain: str
     routes: Mapping[str, int] = field(default_factory=dict)
     """Domains, and the port of this machine's loopback at which a server takes their mail."""
+    users: tuple[str, ...] = ()
+    """The only local parts that are mailboxes, where some are named; postmaster is one of them then."""
+    size: int = 32 << 20
+    """Octets of the largest mail."""
+    tls: bool = False
+    """Whether STARTTLS is offered, with a certificate for tests."""
 
     @property
     def hostname(self) -> str:

@@ -6,6 +6,7 @@ import grp
 import os
 import pwd
 import shutil
+import subprocess
 from pathlib import Path
 
 from harness.targets.boxed import Boxed
@@ -33,6 +34,7 @@ _SERVICES = (
     "virtual unix - n n - - virtual",
     "anvil unix - - n - 1 anvil",
     "scache unix - - n - 1 scache",
+    "tlsmgr unix - - n 1000? 1 tlsmgr",
     "postlog unix-dgram n - n - 1 postlogd",
 )
 
@@ -54,6 +56,11 @@ class Postfix(Daemon):
             return f"{error} (Postfix's package makes it)"
         return ""
 
+    @classmethod
+    def version(cls) -> str:
+        """Of its configuration's defaults."""
+        return subprocess.check_output(["/usr/sbin/postconf", "-dh", "mail_version"], text=True).strip()
+
     def configure(self) -> None:
         """main.cf, master.cf, and the folders that `postfix check` would make."""
         user = pwd.getpwnam("postfix")
@@ -73,6 +80,7 @@ class Postfix(Daemon):
         (etc / "main.cf").write_text("".join(f"{name} = {value}\n" for name, value in self._settings(user).items()))
         (etc / "master.cf").write_text("\n".join([f"{LOOPBACK}:{self.port} inet n - n - - smtpd", *_SERVICES, ""]))
         (etc / "dynamicmaps.cf").write_text("")
+        self.write_certificate(0, 0)
 
     def _settings(self, user: pwd.struct_passwd) -> dict[str, str]:
         routes = {name: f"smtp:[{LOOPBACK}]:{port}" for name, port in self.site.routes.items()}
@@ -95,7 +103,7 @@ class Postfix(Daemon):
             "alias_database": "",
             "virtual_mailbox_domains": f"{self.domain}, {self.hostname}",
             "virtual_mailbox_base": str(self.folder / "mail"),
-            "virtual_mailbox_maps": "static:box/",
+            "virtual_mailbox_maps": self._mailboxes(),
             "virtual_mailbox_limit": "0",
             "virtual_uid_maps": f"static:{user.pw_uid}",
             "virtual_gid_maps": f"static:{user.pw_gid}",
@@ -116,7 +124,7 @@ class Postfix(Daemon):
             "smtpd_forbid_bare_newline": "normalize",
             "smtpd_forbid_bare_newline_exclusions": "",
             "smtpd_forbid_unauth_pipelining": "yes",
-            "message_size_limit": str(32 << 20),
+            "message_size_limit": str(self.site.size),
             "mailbox_size_limit": "0",
             "smtpd_client_connection_count_limit": "0",
             "smtpd_error_sleep_time": "0",
@@ -128,7 +136,18 @@ class Postfix(Daemon):
             "biff": "no",
             "in_flow_delay": "0",
             "smtp_destination_concurrency_failed_cohort_limit": "0",
+            **(
+                {"smtpd_tls_security_level": "may", "smtpd_tls_chain_files": str(self.certificate)}
+                if self.site.tls
+                else {}
+            ),
         }
+
+    def _mailboxes(self) -> str:
+        """Postmaster's has no domain of its own where the client named none: it is $myorigin's, the host's."""
+        names = (*self.site.users, "postmaster") if self.site.users else ()
+        boxes = [f"{{{name}@{domain}=box/}}" for name in names for domain in (self.domain, self.hostname)]
+        return f"inline:{{ {', '.join(boxes)} }}" if boxes else "static:box/"
 
     def launch(self) -> Boxed:
         """As master(8), in the foreground, without a terminal."""

@@ -20,6 +20,8 @@ LONGEST_REPLY = 1 << 16
 """Octets of a reply; one that is longer has no end."""
 MOST_HEARD = 4 << 20
 """Octets that a server may say without being asked to; whoever says more is stopped listening to."""
+_ALERT = re.compile(rb"\x15\x03[\0-\x04]\0\x02..", re.DOTALL)
+"""An alert of TLS, in the clear: how a server closes that was sent no handshake (RFC 8446 6.2)."""
 _LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])([^\r\n]*))?\r\n", re.DOTALL)
 
 
@@ -165,7 +167,7 @@ class Connection:
                 return Improper(raw, "it does not end"), raw
 
     def _unfinished(self, raw: bytes) -> tuple[Came, bytes]:
-        if raw:
+        if raw and not (self.over and _ALERT.fullmatch(raw)):
             return Improper(raw, "it ends in the middle" if self.over else "it does not go on"), raw
         return (Closed() if self.over else Nothing()), b""
 

@@ -19,6 +19,7 @@ from smtp_pair.mail.reply import Reply
 
 TIMEOUT = 60.0
 """Seconds for a reply."""
+QUIT = b"QUIT\r\n"
 _GROUP = 100  # commands: replies that nobody reads yet must fit between the two sides
 _LINE = 1 << 12
 
@@ -67,9 +68,9 @@ class Talk:
         """Say it, and wait for nothing."""
         self._wire.sendall(octets)
 
-    def content(self, mail: bytes) -> None:
-        """The mail, with dots put in for the transfer (RFC 5321 4.5.2), and the farewell."""
-        self.say(mail.replace(b"\r\n.", b"\r\n..") + b".\r\nQUIT\r\n")
+    def content(self, mail: bytes, *, after: bytes) -> None:
+        """The mail, with dots put in for the transfer (RFC 5321 4.5.2), its end, and what follows it at once."""
+        self.say(mail.replace(b"\r\n.", b"\r\n..") + b".\r\n" + after)
 
     def reply(self) -> Reply:
         """The next reply. Raises ClientError for what is none, EOFError when the server has left."""
@@ -112,13 +113,13 @@ def _exchange(talk: Talk, sender: str, recipients: tuple[str, ...], mail: bytes)
         replies = [taken] * len(recipients)
     answers = dict(zip(recipients, replies, strict=True))
     accepted = [recipient for recipient, answer in answers.items() if answer.accepted]
+    farewell = b"" if go.code == 354 and "PIPELINING" in offers else QUIT  # there it goes out with the mail
     if go.code == 354:
         # With nobody to send it to, an empty mail is the only way out (RFC 2920 3.1).
-        talk.content(mail if accepted else b"")
+        talk.content(mail if accepted else b"", after=b"" if farewell else QUIT)
         go = talk.reply()
-    else:
-        talk.say(b"QUIT\r\n")
     with contextlib.suppress(OSError, EOFError):  # what became of the mail has been said
+        talk.say(farewell)
         talk.reply()
     return answers | dict.fromkeys(accepted, go)
 

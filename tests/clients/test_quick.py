@@ -99,7 +99,9 @@ def test_one_command_at_a_time(peer: Callable[..., Peer]) -> None:
     for manners in ({"EHLO": "250 x"}, {"EHLO": "500 x", "HELO": "250 x"}):
         there = peer(**manners)
         assert there.send()["leia@a.test"].accepted
-        assert [_verbs(turn) for turn in there.turns[-4:-1]] == [["MAIL"], ["RCPT"], ["DATA"]]
+        assert [_verbs(turn) for turn in there.turns[-5:-2]] == [["MAIL"], ["RCPT"], ["DATA"]]
+        assert there.turns[-2].endswith(b"\r\n.\r\n"), "the farewell waits for the reply, too"
+        assert there.turns[-1] == b"QUIT\r\n"
 
 
 @pytest.mark.parametrize(

@@ -6,84 +6,53 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
-from typing import NamedTuple
+from dataclasses import replace
 
 import pytest
 
 from harness import dialogue
-from harness.dialogue import Dialogue
-from smtp_pair import Domain, Limits, Network, Server
+from harness.dialogue import Dialogue, Subject
+from harness.houses import OURS, houses
+from harness.wire_scripts.connection import connect
+from harness.wire_scripts.expectation import Answer
+from harness.wire_scripts.needs import offered
 
-AUTH = {"luke": "secret"}
-OFFERED = {"SIZE", "8BITMIME", "SMTPUTF8", "PIPELINING", "CHUNKING", "ENHANCEDSTATUSCODES", "DSN", "HELP", "limited"}
-
-
-class House(NamedTuple):
-    """One way to set up a server, and what it then has."""
-
-    domain: Domain
-    has: set[str]
-
-
-HOUSES = {
-    "plain": House(
-        Domain("a.test", users=["obiwan"]), {"users", "route", "null mx", "no auth", "no tls", "normalising"} | OFFERED
-    ),
-    "small": House(
-        Domain("a.test", users=["obiwan"], size=100_000, bare_newline="reject"),
-        {"users", "route", "no auth", "no tls", "small", "strict"} | OFFERED,
-    ),
-    "secured": House(
-        Domain("a.test", users=["obiwan"], tls="offered"), {"users", "route", "no auth", "tls", "normalising"} | OFFERED
-    ),
-    "known": House(
-        Domain("a.test", users=["obiwan"], auth=AUTH), {"users", "stranger", "auth", "no tls", "normalising"} | OFFERED
-    ),
-    "impatient": House(Domain("a.test", limits=Limits(idle=0.3)), {"impatient", "no auth", "no tls"} | OFFERED),
-}
 DIALOGUES = dialogue.load()
 NOT_OURS = {"no CHUNKING", "no SMTPUTF8"}
 """What no server of ours is without: those dialogues are for others."""
 
-
-def house_for(one: Dialogue) -> str:
-    return next(name for name, house in HOUSES.items() if not dialogue.missing(one.needs, house.has))
+Find = Callable[[Dialogue], Subject]
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
-    """Starts each house once."""
+def find() -> Iterator[Find]:
+    """The first of our houses that has what a dialogue needs; each is started once."""
     with ExitStack() as running:
-        servers: dict[str, Server] = {}
+        subjects = []
+        for house in houses(OURS):
+            subject = replace(running.enter_context(house.open()), enhanced=True)
+            subjects.append((subject, house.has | offered(keywords(subject))))
 
-        def start(name: str) -> Server:
-            if name not in servers:
-                folder: Path = tmp_path_factory.mktemp(name)
-                network = Network(HOUSES[name].domain, "b.test", routes={"null.test": "."}, directory=folder / "mail")
-                servers[name] = running.enter_context(network)["a.test"]
-            return servers[name]
+        yield lambda one: next(subject for subject, has in subjects if not dialogue.missing(one.needs, has))
 
-        yield start
+
+def keywords(subject: Subject) -> dict[str, str]:
+    """What it offers."""
+    connection = connect(subject.host, subject.port, 10.0, float("inf"))
+    try:
+        connection.answer()
+        connection.send(b"EHLO client.example\r\n")
+        answer = connection.answer()[0]
+    finally:
+        connection.close()
+    assert isinstance(answer, Answer)
+    return {line.partition(" ")[0]: line.partition(" ")[2] for line in answer.texts[1:]}
 
 
 @pytest.mark.parametrize("one", [one for one in DIALOGUES if not one.needs & NOT_OURS], ids=lambda one: one.name)
-def test_ours_keeps_the_rule(one: Dialogue, started: Callable[[str], Server]) -> None:
+def test_ours_keeps_the_rule(one: Dialogue, find: Find) -> None:
     """Each dialogue passes, by the answer that the rule names and not only by one that will do."""
-    server = started(house_for(one))
-    outcome = dialogue.run(
-        one,
-        server.host,
-        server.port,
-        "a.test",
-        user="obiwan@a.test",
-        unknown="vader@a.test",
-        route="leia@b.test",
-        nomail="x@null.test",
-        name="luke",
-        password="secret",
-        enhanced=True,
-    )
+    outcome = dialogue.play(one, find(one), patience=10.0, limit=60.0)
     assert outcome.passed and not outcome.differs, f"\n{outcome}"
 
 
