@@ -60,7 +60,11 @@ _SETTINGS: Mapping[str, tuple[tuple[str, ...], str, str]] = {
         "on",
         "at the end of a test, fail it if a mail that a server accepted is lost, doubled or changed (on)",
     ),
-    "report": ((), "", "write one HTML file about the mail of all tests: what was said, the mails, what became of them"),
+    "report": (
+        (),
+        "",
+        "write one HTML file about the mail of all tests: what was said, the mails, what became of them",
+    ),
 }
 _FILES = ("report",)
 

@@ -85,7 +85,7 @@ def add(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRepor
             for network in networks:
                 network.assert_conserved(timeout=GRACE)
     said = [one for network in networks for one in network.transcripts]
-    kept = _keep(folder, said, networks, _about(item, call, report), item.config.rootpath)
+    kept = _keep(folder, said, networks, _about(item, call, report, networks), item.config.rootpath)
     if reported:
         report.__dict__[FOLDER] = str(folder)
         attach(item.config, report, said, folder)
@@ -100,8 +100,10 @@ def add(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRepor
         properties.append((TITLE.replace(" ", "_"), text))
 
 
-def _about(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> Test:
-    """The test itself, as the report shows it."""
+def _about(
+    item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, networks: Sequence[Network]
+) -> Test:
+    """The test itself, and what happened in it, as the report shows it."""
     problem, searching, traceback = "", False, ""
     if report.failed and call.excinfo is not None:
         error = call.excinfo.value
@@ -111,7 +113,11 @@ def _about(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRe
     outcome: Outcome = "failed" if item.stash.get(FAILED, False) else report.outcome
     began = item.stash.get(BEGAN, call.start)
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    return Test(item.nodeid, outcome, worker, began, call.stop, problem, searching, traceback)
+    own = item.stash.get(NETWORKS, [])
+    shared = [network for network in networks if network not in own]
+    facts = [*collect.facts(own), *collect.facts(shared, since=began - 0.001)]  # a journal counts milliseconds
+    facts.sort(key=lambda fact: fact.moment)
+    return Test(item.nodeid, outcome, worker, began, call.stop, problem, searching, traceback, facts=tuple(facts))
 
 
 def _state(networks: Sequence[Network]) -> Iterator[str]:
@@ -142,9 +148,7 @@ def _forget(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _keep(
-    folder: Path, said: Sequence[Transcript], networks: Sequence[Network], about: Test, root: Path
-) -> str:
+def _keep(folder: Path, said: Sequence[Transcript], networks: Sequence[Network], about: Test, root: Path) -> str:
     """Write it all down. Gives a line that says where."""
     try:
         if not folder.parent.is_dir():
@@ -166,7 +170,6 @@ def _keep(
             servers=collect.servers(networks),
             routes=collect.routes(networks),
             sessions=tuple(said),
-            facts=collect.facts(networks, about.began),
             mails=collect.mails(mails, folder),
             folder=".",
         )

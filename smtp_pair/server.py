@@ -19,8 +19,8 @@ from smtp_pair.conservation import Conservation, Queued
 from smtp_pair.disk import lock
 from smtp_pair.dns import Resolver
 from smtp_pair.entry import Waiting
-from smtp_pair.fault_list import Faults
 from smtp_pair.facts import Fact
+from smtp_pair.fault_list import Faults
 from smtp_pair.folder import Folder
 from smtp_pair.inbox import Inbox
 from smtp_pair.journal import Journal, Listener

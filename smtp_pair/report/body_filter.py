@@ -12,27 +12,32 @@ from collections.abc import Mapping
 from html import escape
 from html.parser import HTMLParser
 
-_SHOWN = frozenset(
+_SHOWN_TAGS = (
     "a abbr address article aside b bdi bdo big blockquote br caption center cite code col colgroup dd del dfn div dl "
     "dt em figcaption figure font footer h1 h2 h3 h4 h5 h6 header hr i img ins kbd li main mark nav ol p pre q s samp "
-    "section small span strike strong sub sup table tbody td tfoot th thead tr tt u ul wbr".split()
+    "section small span strike strong sub sup table tbody td tfoot th thead tr tt u ul wbr"
 )
 _VOID = frozenset(("br", "col", "hr", "img", "wbr"))
-_UNSHOWN = frozenset(
+_UNSHOWN_TAGS = (
     "applet audio button canvas datalist frameset iframe math noembed noframes noscript object script select svg "
-    "template textarea title video xmp".split()
+    "template textarea title video xmp"
 )
-"""What is left out with all that is in it."""
-_ATTRIBUTES = frozenset(
+_SHOWN_ATTRIBUTES = (
     "align alt bgcolor border cellpadding cellspacing color cols colspan dir face height lang nowrap rowspan size span "
-    "start style title valign width".split()
+    "start style title valign width"
 )
+_SHOWN = frozenset(_SHOWN_TAGS.split())
+_UNSHOWN = frozenset(_UNSHOWN_TAGS.split())
+"""What is left out with all that is in it."""
+_ATTRIBUTES = frozenset(_SHOWN_ATTRIBUTES.split())
 _PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]+")
 _COMMENT = re.compile(r"/\*.*?(\*/|$)", re.DOTALL)
 _IMPORT = re.compile(r"@import[^;]*(;|$)", re.IGNORECASE)
 _ADDRESS = re.compile(r"url\([^()\\]*\)", re.IGNORECASE)
 # An escape may spell any of the words.
 _REACHES_OUT = re.compile(r"\\|url|src|image|import|font-face|namespace|expression|binding|behavior|<", re.IGNORECASE)
+
+_ABSENT = "<small>[a picture that is not in the mail]</small>"
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
 
@@ -76,7 +81,8 @@ class _Filter(HTMLParser):
         elif tag == "style":
             self._style = []
         elif tag in _SHOWN:
-            self.kept.append(f"<{tag}{self._attributes(tag, attrs)}>")
+            attributes = self._attributes(tag, attrs)
+            self.kept.append(_ABSENT if tag == "img" and " src=" not in attributes else f"<{tag}{attributes}>")
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in _UNSHOWN:  # in HTML the slash means nothing: <script/> is open all the same
@@ -100,7 +106,7 @@ class _Filter(HTMLParser):
             self.kept.append(escape(data))
 
     def _attributes(self, tag: str, attrs: list[tuple[str, str | None]]) -> str:
-        kept = {}
+        kept: dict[str, str] = {}
         for name, value in attrs:
             if name in _ATTRIBUTES and value is not None:
                 kept.setdefault(name, _harmless_style(value) if name == "style" else value)
@@ -111,7 +117,7 @@ class _Filter(HTMLParser):
             elif name == "href" and value is not None:  # where it leads is to be read, not to be followed
                 kept.setdefault("title", value)
         if tag == "img":
-            kept.setdefault("alt", "[a picture that is not in the mail]" if "src" not in kept else "")
+            kept.setdefault("alt", "")
         return "".join(f' {name}="{escape(value)}"' for name, value in kept.items())
 
     def _picture(self, address: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from smtp_pair.facts import Fact
@@ -27,11 +27,11 @@ def routes(networks: Iterable[Network]) -> tuple[tuple[str, str], ...]:
     return tuple((domain, str(to)) for network in networks for domain, to in network.routes.items())
 
 
-def facts(networks: Iterable[Network], since: float) -> tuple[Fact, ...]:
-    """What happened, by time. Of a network that several tests use, what happened from ``since`` on; clocks that a test
-    moves only go forward."""
-    found = [fact for network in networks for server in network for fact in server.facts]
-    return tuple(sorted((fact for fact in found if fact.moment >= since), key=lambda fact: fact.moment))
+def facts(networks: Iterable[Network], since: float = 0.0) -> Iterator[Fact]:
+    """What happened on them from ``since`` on (in seconds since the epoch)."""
+    for network in networks:
+        for server in network:
+            yield from (fact for fact in server.facts if fact.moment >= since)
 
 
 def mails(kept: Sequence[tuple[Mail, Path, int]], folder: Path) -> tuple[MailSeen, ...]:

@@ -89,18 +89,23 @@ def _count(fact: Fact, place: Place, ways: dict[tuple[str, str], Way]) -> None:
         place.accepted += 1
         place.delivered += sum(to["outcome"] == "delivered" for to in data["recipients"])
     elif fact.event == "refused":
-        domain = str(data["recipient"]).rpartition("@")[2] or "(the mail)"
+        domain = _domain(str(data["recipient"])) or "(the mail)"
         place.refused[domain, " ".join(str(data["reply"]).split()[:2])] += 1
     elif fact.event == "fault":
         place.faults += 1
     elif fact.event == "delivered":
         place.delivered += 1
     elif data.get("next_hop") in _NOWHERE:
-        place.refused[str(data["recipient"]).rpartition("@")[2], " ".join(str(data["reply"]).split()[:2])] += 1
+        place.refused[_domain(str(data["recipient"])), " ".join(str(data["reply"]).split()[:2])] += 1
     elif data.get("next_hop") not in (None, "", _HERE) and fact.event in ("forwarded", "deferred", "failed"):
         target = _port_free(str(data["next_hop"]))
         way = ways.setdefault((fact.server, target), Way(fact.server, target))
         setattr(way, fact.event, getattr(way, fact.event) + 1)
+
+
+def _domain(recipient: str) -> str:
+    """A refused one is as its client wrote it, be it an address or not."""
+    return recipient.strip("<> ").rpartition("@")[2]
 
 
 def _port_free(hop: str) -> str:

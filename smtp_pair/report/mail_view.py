@@ -53,11 +53,15 @@ def listing(mails: Sequence[MailSeen], ids: Collection[str], sessions: Sequence[
     folds = []
     for at in range(0, len(rest), 100):
         some = rest[at : at + 100]
-        rows = [(one.title or "(no title)", one.sender, _to(one), one.server, f"{one.size:,}", one.file) for one in some]
+        rows = [
+            (one.title or "(no title)", one.sender, _to(one), one.server, f"{one.size:,}", one.file) for one in some
+        ]
         first = len(shown) + at + 1
         label = f"Mails {first:,} to {first + len(some) - 1:,}"
         folds.append(fold(label, table(("title", "from", "to", "server", "octets", "raw mail"), rows, label)))
-    note = tag("p", f"The next {len(rest):,} are rows here; the files have all of them.", class_="dim") if rest else None
+    note = (
+        tag("p", f"The next {len(rest):,} are rows here; the files have all of them.", class_="dim") if rest else None
+    )
     return join([tag("div", shown, class_="mails"), note, folds])
 
 

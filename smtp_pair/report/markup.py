@@ -7,6 +7,7 @@ from html import escape
 
 from smtp_pair.server_msg import harmless
 
+NONE, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
 _VOID = frozenset(("br", "hr", "img", "input", "meta"))
 
 

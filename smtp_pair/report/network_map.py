@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from smtp_pair.report.figures import Net, Place, Way
-from smtp_pair.report.markup import Html, counted, tag
+from smtp_pair.report.markup import NONE, TIMES, Html, counted, tag
 
 SERVERS = 16
 """Those that are drawn, the busiest ones; the table has all."""
 STUBS = 4
 """Refused domains of one server that are drawn."""
-_LEFT, _WIDE, _RIGHT = 64, 190, 116  # columns of pixels: clients, servers, ways
+_LEFT, _WIDE, _RIGHT = 64, 206, 110  # columns of pixels: clients, servers, ways
 _BOX, _STUB, _GAP = 46, 20, 22
 
 
@@ -55,16 +55,16 @@ def rows(net: Net) -> Iterator[tuple[str, ...]]:
             for way in net.ways.values()
             if way.source == place.hostname
         ]
-        refused = [f"{domain}: {times} × {reply}" for (domain, reply), times in place.refused.most_common(20)]
+        refused = [f"{domain}: {times} {TIMES} {reply}" for (domain, reply), times in place.refused.most_common(20)]
         refused += [f"and {len(place.refused) - 20} more"] if len(place.refused) > 20 else []
         yield (
             place.hostname,
-            place.domain or "–",
+            place.domain or NONE,
             f"{place.accepted:,}",
             f"{place.delivered:,}",
             f"{place.waiting:,}",
-            "; ".join(out) or "–",
-            "; ".join(refused) or "–",
+            "; ".join(out) or NONE,
+            "; ".join(refused) or NONE,
         )
 
 
@@ -114,7 +114,9 @@ def _server(place: Place, y: int) -> Iterator[Html]:
         at = y + _BOX + _STUB * number + 13
         yield tag("path", d=f"M{_LEFT + 14} {at - 13 - (_STUB - 13 if number else 0)}V{at - 4}h14", class_="stub")
         yield tag("path", d=f"M{_LEFT + 31} {at - 8}l8 8m0 -8l-8 8", class_="stub cross")
-        yield tag("text", _cut(f"{domain}  {times} × {reply}".rstrip(" ×"), 42), x=_LEFT + 45, y=at, class_="refused")
+        words = f"{_cut(domain, 17)} {reply[:3]}" + f" {TIMES} {times:,}" * (times > 1)
+        whole = tag("title", f"{domain}: {times:,} {TIMES} {reply}")
+        yield tag("text", whole, words, x=_LEFT + 45, y=at, class_="refused")
 
 
 def _stranger(name: str, y: int) -> Iterator[Html]:
@@ -133,7 +135,7 @@ def _way(way: Way, at: int, of: int, tops: dict[str, int]) -> Iterator[Html]:
     yield tag("path", d=f"M{x} {start}C{out:.0f} {start} {out:.0f} {end} {x + 9} {end}", class_=f"way {kind}")
     yield tag("path", d=f"M{x + 2} {end}l8 -4v8z", class_=f"tip {kind}")
     if used:
-        words = f"{way.forwarded:,}" if way.forwarded else f"{way.failed + way.deferred:,} ×"
+        words = f"{way.forwarded:,}" if way.forwarded else f"{way.failed + way.deferred:,} {TIMES}"
         place = x + (out - x) * 0.75 + 5
         yield tag("text", words, x=place, y=(start + end) / 2 + 4, class_=f"count {kind}")
 

@@ -11,8 +11,8 @@ from smtp_pair.report.figures import latencies, net, over_time
 from smtp_pair.report.mail_view import Room
 from smtp_pair.report.markup import Html, counted, fold, table, tag
 from smtp_pair.report.run import Run, Test
-from smtp_pair.report.styles import STYLE
 from smtp_pair.report.section import show
+from smtp_pair.report.styles import STYLE
 
 POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'none'; connect-src 'none'; "
@@ -92,7 +92,9 @@ def _overview(run: Run) -> Iterator[Html]:
     if found or counts:
         both = []
         if found:
-            why = "delivered: from the last octet to the 250; the others: from the 250 to the end, by the servers' clock"
+            why = (
+                "delivered: from the last octet to the 250; the others: from the 250 to the end, by the servers' clock"
+            )
             both.append(
                 tag("div", tag("h3", "How long delivery took"), tag("p", why, class_="dim"), plots.latency(found))
             )

@@ -48,9 +48,7 @@ def _histogram(outcome: str, one: Spread, high: float) -> Html:
     bars.append(tag("line", x1=f"{middle:.2f}%", x2=f"{middle:.2f}%", y1=0, y2=_HEIGHT, class_="median"))
     words = f"{outcome}: {one.count:,}, median {span(one.middle)}"
     picture = tag("svg", tag("title", words), bars, width="100%", height=_HEIGHT, role="img", class_="line plot")
-    return tag(
-        "figure", tag("figcaption", tag("b", outcome, class_=outcome), words.removeprefix(outcome)), picture
-    )
+    return tag("figure", tag("figcaption", tag("b", outcome, class_=outcome), words.removeprefix(outcome)), picture)
 
 
 def _bars(numbers: Sequence[tuple[int, str]], top: int) -> Iterator[Html]:
@@ -70,11 +68,10 @@ def _bars(numbers: Sequence[tuple[int, str]], top: int) -> Iterator[Html]:
 
 def over_time(length: float, counts: Mapping[str, Sequence[int]]) -> Html:
     """A row of bars for each outcome: how many recipients came to it, and when."""
-    top = max(max(row) for row in counts.values())
     figures = []
     for outcome, row in counts.items():
-        words = f"{outcome}: {sum(row):,}"
-        bars = list(_bars([(number, outcome) for number in row], top))
+        words = f"{outcome}: {sum(row):,}, at most {max(row):,} within {span(length / len(row))}"
+        bars = list(_bars([(number, outcome) for number in row], max(row)))
         picture = tag("svg", tag("title", words), bars, width="100%", height=_HEIGHT, role="img", class_="line plot")
         caption = tag("figcaption", tag("b", outcome, class_=outcome), words.removeprefix(outcome))
         figures.append(tag("figure", caption, picture))

@@ -172,4 +172,3 @@ def _seen_from(beside: Path, path: Path) -> str:
         return Path(os.path.relpath(path.resolve(), beside.resolve())).as_posix()
     except ValueError:  # another drive
         return path.resolve().as_posix()
-

@@ -1,4 +1,4 @@
-"""What a queue held, and each attempt at it: a line for each recipient. Pure."""
+"""What a queue held, and each attempt at it: a line for each recipient that did not go on at once. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from smtp_pair.report.figures import Attempt, Waited, span
-from smtp_pair.report.markup import Html, counted, fold, table, tag
+from smtp_pair.report.markup import NONE, Html, counted, fold, table, tag
 
 RECIPIENTS = 60
 """Those that are drawn."""
@@ -17,11 +17,17 @@ _LEAST = 0.001
 
 def show(waits: Sequence[Waited]) -> Html:
     """The lines, on one logarithmic scale, and below each what was said."""
-    shown = waits[:RECIPIENTS]
+    waited = [one for one in waits if len(one.attempts) != 1 or one.end not in ("forwarded", "delivered")]
+    shown = waited[:RECIPIENTS]
     most = max([_LEAST * 10, *(_last(one) for one in shown)])
     drawn = [tag("li", part) for one in shown for part in [_line(one, most)]]
-    more = tag("p", f"and {len(waits) - RECIPIENTS:,} more", class_="dim") if len(waits) > RECIPIENTS else None
-    return tag("div", tag("ul", drawn, class_="waits"), more)
+    rest = [f"{len(waited) - RECIPIENTS:,} more that waited are not drawn."] if len(waited) > RECIPIENTS else []
+    at_once = [_last(one) for one in waits if len(one.attempts) == 1 and one.end in ("forwarded", "delivered")]
+    if at_once:
+        rest.append(
+            f"{counted(len(at_once), 'recipient')} went on at the first attempt, within {span(max(0.001, *at_once))}."
+        )
+    return tag("div", tag("ul", drawn, class_="waits") if drawn else None, [tag("p", one) for one in rest])
 
 
 def _last(one: Waited) -> float:
@@ -55,7 +61,7 @@ def _line(one: Waited, most: float) -> list[Html]:
                 span(attempt.after),
                 attempt.event,
                 attempt.reply,
-                f"after {span(attempt.again)}" if attempt.again is not None else "–",
+                f"after {span(attempt.again)}" if attempt.again is not None else NONE,
             )
             for attempt in one.attempts[:200]
         ],

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from smtp_pair.report import retries, sequence
 from smtp_pair.report.figures import span, waits
 from smtp_pair.report.mail_view import Room, listing
-from smtp_pair.report.markup import Html, counted, fold, join, table, tag
+from smtp_pair.report.markup import NONE, Html, counted, fold, join, table, tag
 from smtp_pair.report.run import Test
 from smtp_pair.server_msg import one_line
 from smtp_pair.transcript import render
@@ -80,8 +80,8 @@ def _servers(test: Test) -> Iterator[Html]:
             one.hostname,
             one.domain,
             f"{one.delivered:,}",
-            "; ".join(one.waiting) or "–",
-            f"{one.forgotten:,}" if one.forgotten else "–",
+            "; ".join(one.waiting) or NONE,
+            f"{one.forgotten:,}" if one.forgotten else NONE,
         )
         for one in test.servers
     ]
@@ -113,7 +113,7 @@ def _time(moment: float) -> str:
     try:
         return datetime.fromtimestamp(moment, UTC).strftime("%d %b %H:%M:%S.%f")[:-3]
     except (ValueError, OverflowError, OSError):
-        return "–"
+        return NONE
 
 
 def _scrolled(words: str, most: int, label: str, class_: str | None = None) -> Html:

@@ -18,7 +18,7 @@ ROWS = 120
 """Rows of one diagram; what is beyond them is in the text."""
 CLIENTS = 3
 """Clients with a column each; more of them share one."""
-_TIME, _EDGE, _GAP = 44, 66, 214  # columns of pixels: the times; from a lane to the edge; from lane to lane
+_TIME, _EDGE, _GAP = 44, 66, 250  # columns of pixels: the times; from a lane to the edge; from lane to lane
 _ROW, _TOP = 19, 44
 _CHARACTER = 6.0
 

@@ -25,17 +25,18 @@ footer{margin-top:3rem;border-top:1px solid var(--line);padding-top:.75rem}
 .hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
 :focus-visible{outline:2px solid var(--focus);outline-offset:2px;border-radius:3px}
 a{color:var(--blue)}
-pre,.digest,.file{font-family:ui-monospace,"SF Mono",Menlo,"DejaVu Sans Mono",monospace;font-size:.78rem;line-height:1.5}
+pre,.digest,.file{font-family:ui-monospace,"SF Mono",Menlo,"DejaVu Sans Mono",monospace;font-size:.78rem;
+line-height:1.5}
 pre{margin:.4rem 0;padding:.7rem .85rem;background:var(--soft);border-radius:6px;overflow:auto;max-height:30rem;
 white-space:pre-wrap}
 pre.problem{border-left:3px solid var(--red);border-radius:0 6px 6px 0}
 .wide{overflow-x:auto;max-width:100%}
 table{border-collapse:collapse;font-size:.8125rem;width:100%}
 caption{text-align:left;padding:0 0 .35rem}
-th,td{text-align:left;vertical-align:top;padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--line);min-width:3.5rem;
-white-space:pre-line}
+th,td{text-align:left;vertical-align:top;padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--line);
+overflow-wrap:break-word;white-space:pre-line}
 thead th{font-weight:500;color:var(--dim);white-space:nowrap}
-tbody th{font-weight:600}
+tbody th{font-weight:600;white-space:nowrap;max-width:22rem;overflow:hidden;text-overflow:ellipsis}
 .fields td{min-width:14rem;font-family:ui-monospace,Menlo,"DejaVu Sans Mono",monospace;font-size:.75rem}
 details>summary{cursor:pointer;border-radius:4px}
 details:not(.test,.mail){margin:.5rem 0}
@@ -74,9 +75,9 @@ font-size:.8125rem;color:var(--dim);cursor:pointer}
 .which>input:checked+label,.tabs>input:checked+label{background:var(--soft);color:var(--ink);font-weight:600}
 .which>input:focus-visible+label,.tabs>input:focus-visible+label{outline:2px solid var(--focus);outline-offset:1px}
 .which>#failed:checked~div>.test:not(.failed){display:none}
-.test{background:var(--card);border:1px solid var(--line);border-radius:8px;margin:0 0 .5rem;padding:0 1rem;color:inherit;
-content-visibility:auto;contain-intrinsic-size:auto 3rem}
-.test[open]{padding-bottom:1rem;content-visibility:visible}
+.test{background:var(--card);border:1px solid var(--line);border-radius:8px;margin:0 0 .5rem;padding:0 1rem;
+color:inherit}
+.test[open]{padding-bottom:1rem}
 .test.failed{color:inherit;border-left:3px solid var(--red-fill)}
 .test>summary{padding:.6rem 0}
 .test>summary h3{display:inline;font-weight:550;margin-right:.6rem}
@@ -93,7 +94,8 @@ content-visibility:auto;contain-intrinsic-size:auto 3rem}
 .sequence text.body{fill:var(--blue);font-weight:600}
 .sequence line.refusal{stroke:var(--red-fill);stroke-dasharray:4 3}.sequence path.refusal{fill:var(--red-fill)}
 .sequence text.refusal,.sequence text.fault{fill:var(--red)}.sequence text.fault{font-weight:600}
-.sequence .dot{fill:var(--grey-fill)}.sequence .dot.fault{fill:var(--red-fill)}.sequence .dot.body{fill:var(--blue-fill)}
+.sequence .dot{fill:var(--grey-fill)}.sequence .dot.fault{fill:var(--red-fill)}
+.sequence .dot.body{fill:var(--blue-fill)}
 .mail{border-top:1px solid var(--line)}.mail:last-child{border-bottom:1px solid var(--line)}
 .mail>summary{padding:.5rem 0}
 .mail .title{font-weight:600;margin-right:.75rem}
