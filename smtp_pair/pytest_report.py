@@ -16,28 +16,18 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from smtp_pair import transcript
-from smtp_pair.mail.errors import MailNotFound, NotConserved, SmtpPairError, UnexpectedMail
-from smtp_pair.mail.message import Mail
+from smtp_pair.mail.errors import NotConserved, SmtpPairError
 from smtp_pair.network import Network
 from smtp_pair.pytest_plugin import FAILED, NETWORKS, SHOWN, setting
-from smtp_pair.report import collect, kept
-from smtp_pair.report.attaching import attach
-from smtp_pair.report.command import FILE_NAME, write
-from smtp_pair.report.gathering import FOLDER
-from smtp_pair.report.page import render
-from smtp_pair.report.run import Outcome, Run, Test
 from smtp_pair.transcript import Transcript
 
 LINES = 120
 """Lines of conversation in a report; the files have all."""
-MAILS = 200
-"""Mails of one server that are kept."""
 GRACE = 0.25
 """Seconds that an attempt under way is given at the end of a test: one that takes longer is in the queue."""
 TITLE = "mail transcript"
@@ -85,8 +75,11 @@ def add(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRepor
             for network in networks:
                 network.assert_conserved(timeout=GRACE)
     said = [one for network in networks for one in network.transcripts]
-    kept = _keep(folder, said, networks, _about(item, call, report, networks), item.config.rootpath)
+    kept = _keep(item, call, report, said, networks, folder)
     if reported:
+        from smtp_pair.report.attaching import attach
+        from smtp_pair.report.gathering import FOLDER
+
         report.__dict__[FOLDER] = str(folder)
         attach(item.config, report, said, folder)
     if not shown or SHOWN in item.stash:
@@ -98,26 +91,6 @@ def add(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRepor
     report.sections.append((TITLE, text))
     for properties in (item.user_properties, report.user_properties):  # JUnit XML has no sections
         properties.append((TITLE.replace(" ", "_"), text))
-
-
-def _about(
-    item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, networks: Sequence[Network]
-) -> Test:
-    """The test itself, and what happened in it, as the report shows it."""
-    problem, searching, traceback = "", False, ""
-    if report.failed and call.excinfo is not None:
-        error = call.excinfo.value
-        searching = isinstance(error, MailNotFound | UnexpectedMail)
-        problem = str(error) if searching else call.excinfo.exconly(tryshort=True)
-        traceback = report.longreprtext
-    outcome: Outcome = "failed" if item.stash.get(FAILED, False) else report.outcome
-    began = item.stash.get(BEGAN, call.start)
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    own = item.stash.get(NETWORKS, [])
-    shared = [network for network in networks if network not in own]
-    facts = [*collect.facts(own), *collect.facts(shared, since=began - 0.001)]  # a journal counts milliseconds
-    facts.sort(key=lambda fact: fact.moment)
-    return Test(item.nodeid, outcome, worker, began, call.stop, problem, searching, traceback, facts=tuple(facts))
 
 
 def _state(networks: Sequence[Network]) -> Iterator[str]:
@@ -148,46 +121,34 @@ def _forget(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _keep(folder: Path, said: Sequence[Transcript], networks: Sequence[Network], about: Test, root: Path) -> str:
+def _keep(
+    item: pytest.Item,
+    call: pytest.CallInfo[None],
+    report: pytest.TestReport,
+    said: Sequence[Transcript],
+    networks: Sequence[Network],
+    folder: Path,
+) -> str:
     """Write it all down. Gives a line that says where."""
+    from smtp_pair.report import keeping  # not before it is needed: most runs have nothing to report
+
+    own = item.stash.get(NETWORKS, [])
+    about = keeping.about(
+        item.nodeid,
+        call,
+        report,
+        failed=item.stash.get(FAILED, False),
+        began=item.stash.get(BEGAN, call.start),
+        own=own,
+        shared=[network for network in networks if network not in own],
+    )
     try:
         if not folder.parent.is_dir():
             folder.parent.mkdir(parents=True, exist_ok=True)
             (folder.parent / ".gitignore").write_text("*\n", "ascii")
         _forget(folder)
-        folder.mkdir(exist_ok=True)
-        (folder / "transcript.txt").write_text(transcript.render(said) + "\n", "utf-8", "backslashreplace")
-        for one in (event for session in said for event in session.events if event.content and not event.hops):
-            (folder / "bodies").mkdir(exist_ok=True)
-            (folder / "bodies" / f"{one.sha256}.eml").write_bytes(one.content or b"")
-        mails: list[tuple[Mail, Path, int]] = []
-        for number, network in enumerate(networks, 1):
-            place = folder / ("mails" if len(networks) == 1 else f"mails-{number}")
-            for server in network:
-                mails += _keep_mails(place / server.hostname, server.messages[-MAILS:])
-        test = replace(
-            about,
-            servers=collect.servers(networks),
-            routes=collect.routes(networks),
-            sessions=tuple(said),
-            mails=collect.mails(mails, folder),
-            folder=".",
-        )
-        (folder / kept.FILE_NAME).write_bytes(kept.dumps(test))
-        (folder / "transcript.jsonl").write_bytes(transcript.dumps(said))  # the last: what has it is whole, and ours
-        if about.failed:
-            write(folder / FILE_NAME, render(Run(f"Mail of {about.name}", (test,))))
+        keeping.keep(folder, said, networks, about)
     except OSError as error:
         return f"nothing could be kept in {folder}: {error.strerror}"
-    shown = os.path.relpath(folder, root)
+    shown = os.path.relpath(folder, item.config.rootpath)
     return f"kept in {folder if shown.startswith('..') else shown}"
-
-
-def _keep_mails(folder: Path, mails: Sequence[Mail]) -> Iterator[tuple[Mail, Path, int]]:
-    for number, mail in enumerate(mails, 1):
-        with suppress(FileNotFoundError):  # a test may remove what it likes
-            raw = mail.raw
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"{number}.eml"
-            path.write_bytes(raw)
-            yield mail, path, len(raw)

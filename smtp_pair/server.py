@@ -154,7 +154,7 @@ class Server(Waits):
     @property
     def facts(self) -> list[Fact]:
         """What has happened here, as its journal has it, oldest first; nothing before the first mail. Raises OSError
-        when the journal can't be read."""
+        or ValueError when the journal can't be read."""
         if self._made_journal is None:
             return []
         try:
