@@ -1,4 +1,4 @@
-"""The command line: ``smtp-pair up``, ``send``, ``compose``, ``queue``, ``demo``.
+"""The command line: ``smtp-pair up``, ``send``, ``compose``, ``queue``, ``show``, ``report``, ``demo``.
 
 What a command needs is imported when it runs, so that ``--help`` and ``--version`` answer at once.
 
@@ -52,6 +52,16 @@ _QUEUE = """\
 show what waits on the servers in DIR, try it now, or drop it
 
 Whether the servers run or not. Without an action, all that waits is listed."""
+_SHOW = """\
+print a mail of the servers in DIR
+
+Where it came from, what became of it, its header decoded, its text and what is attached to it. Nothing in it can reach
+the terminal. MAIL is its id, or the beginning of it; without one it is the last mail that came."""
+_REPORT = """\
+make one HTML file of a folder: what was said, the mails, what became of them
+
+DIR is a folder of test results (test-results), of one test in it, or of servers (what `up --data` has). The file needs
+no network and no script."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -106,6 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     _send_options(command("send", _send, _SEND))
     _compose_options(command("compose", _compose, _COMPOSE))
     _queue_options(command("queue", _queue, _QUEUE))
+    _show_options(command("show", _show, _SHOW))
+    _report_options(command("report", _report, _REPORT))
     demo = command("demo", _demo, _DEMO)
     demo.add_argument("--data", metavar="DIR", type=Path, help="where the servers' folders go, and stay")
     _tui_option(demo)
@@ -293,6 +305,34 @@ def _queue(options: argparse.Namespace) -> int:
         case "drop":
             return queue_command.drop(options.data, options.mail)
     return queue_command.show_all(options.data)
+
+
+# -- show and report ---------------------------------------------------------------------------------------------------
+
+
+def _show_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("mail", metavar="MAIL", nargs="?", default="", help="the mail's id, or the beginning of it (the last mail)")
+    add("--data", metavar="DIR", type=Path, default=Path(), help="where the servers' folders are (here)")
+    add("--raw", action="store_true", help="the mail as it is stored, octet for octet")
+
+
+def _show(options: argparse.Namespace) -> int:
+    from smtp_pair import show_command
+
+    return show_command.main(options.data, options.mail, raw=options.raw)
+
+
+def _report_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("folder", metavar="DIR", type=Path, nargs="?", default=Path(), help="results, or servers' folders (here)")
+    add("--output", metavar="FILE", type=Path, help="the file to write (mail.html in DIR)")
+
+
+def _report(options: argparse.Namespace) -> int:
+    from smtp_pair.report import command
+
+    return command.main(options.folder, options.output)
 
 
 # -- demo --------------------------------------------------------------------------------------------------------------

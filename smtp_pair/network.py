@@ -139,6 +139,11 @@ class Network:
         """All of them, in the order given; none before the first start."""
         return tuple(self._servers.values())
 
+    @property
+    def routes(self) -> Mapping[str, Destination]:
+        """The ways to domains that are not its servers' own, as they were given."""
+        return dict(self._routes)
+
     def __getitem__(self, name: str) -> Server:
         """The server of a domain, by the domain's name or the server's own."""
         key = domain_key(name)

@@ -18,7 +18,8 @@ All of them serve plain tests, pytest-asyncio and anyio alike: the servers run o
 
 A failing test shows what was said, and keeps it (``pytest_report.py``); at the end of each, no mail may be lost or
 doubled. Options, each with its twin in the ini file (``mail_transcript``) and the environment
-(``SMTP_PAIR_MAIL_TRANSCRIPT``): ``--mail-transcript``, ``--mail-output``, ``--mail-conservation``.
+(``SMTP_PAIR_MAIL_TRANSCRIPT``): ``--mail-transcript``, ``--mail-output``, ``--mail-conservation``,
+``--mail-report``.
 """
 
 from __future__ import annotations
@@ -59,7 +60,13 @@ _SETTINGS: Mapping[str, tuple[tuple[str, ...], str, str]] = {
         "on",
         "at the end of a test, fail it if a mail that a server accepted is lost, doubled or changed (on)",
     ),
+    "report": (
+        (),
+        "",
+        "write one HTML file about the mail of all tests: what was said, the mails, what became of them",
+    ),
 }
+_FILES = ("report",)
 
 
 MARKER = "mail_extensions"
@@ -67,10 +74,10 @@ _SERVED = ("mail_pair", "mail_network")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """--mail-transcript, --mail-output, --mail-conservation."""
+    """--mail-transcript, --mail-output, --mail-conservation, --mail-report."""
     group = parser.getgroup("smtp-pair", "mail servers (smtp-pair)")
     for name, (choices, _, purpose) in _SETTINGS.items():
-        metavar = "|".join(choices) or "DIR"
+        metavar = "|".join(choices) or ("FILE" if name in _FILES else "DIR")
         group.addoption(f"--mail-{name}", choices=choices or None, default=None, metavar=metavar, help=purpose)
         parser.addini(f"mail_{name}", purpose, default="")
 
@@ -89,6 +96,15 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     for name in _SETTINGS:
         setting(config, name)
+    report = setting(config, "report")
+    if report and not hasattr(config, "workerinput"):  # with pytest-xdist, in the process that hands out the tests
+        from smtp_pair.report.command import write
+        from smtp_pair.report.gathering import Gathering
+
+        file = config.invocation_params.dir / report
+        if file.is_dir():
+            raise pytest.UsageError(f"--mail-report: {report} is a folder; name a file in it, such as mail.html")
+        config.pluginmanager.register(Gathering(file, config.invocation_params.dir, write), "smtp-pair-report")
 
 
 def setting(config: pytest.Config, name: str) -> str:
@@ -109,7 +125,9 @@ def setting(config: pytest.Config, name: str) -> str:
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pluggy.Result[pytest.TestReport], None]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pluggy.Result[pytest.TestReport], None]:
     """A test that has mail servers shows and keeps what they said, where that is wanted."""
     outcome = yield
     networks = item.stash.get(NETWORKS, [])
@@ -118,7 +136,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pluggy.Resul
     if networks:
         from smtp_pair.pytest_report import add
 
-        add(item, outcome.get_result(), networks)
+        add(item, call, outcome.get_result(), networks)
 
 
 # -- fixtures ----------------------------------------------------------------------------------------------------------

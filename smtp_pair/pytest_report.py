@@ -4,6 +4,8 @@ test-results/<test>/transcript.jsonl         what was said, for programs (``smtp
                    /transcript.txt           the same for people
                    /bodies/<sha256>.eml      what the clients sent, where it is known still
                    /mails/<server>/<n>.eml   the mails that were delivered, raw
+                   /test.json                what happened besides (``report/kept.py``)
+                   /mail.html                all of it to look at, of a test that failed
 """
 
 from __future__ import annotations
@@ -19,19 +21,18 @@ from pathlib import Path
 import pytest
 
 from smtp_pair import transcript
-from smtp_pair.mail.errors import NotConserved
-from smtp_pair.mail.message import Mail
+from smtp_pair.mail.errors import NotConserved, SmtpPairError
 from smtp_pair.network import Network
 from smtp_pair.pytest_plugin import FAILED, NETWORKS, SHOWN, setting
 from smtp_pair.transcript import Transcript
 
 LINES = 120
 """Lines of conversation in a report; the files have all."""
-MAILS = 200
-"""Mails of one server that are kept."""
 GRACE = 0.25
 """Seconds that an attempt under way is given at the end of a test: one that takes longer is in the queue."""
 TITLE = "mail transcript"
+BEGAN: pytest.StashKey[float] = pytest.StashKey()
+"""When a test was set up, in seconds since the epoch."""
 
 
 @contextmanager
@@ -53,23 +54,35 @@ def watched(request: pytest.FixtureRequest, network: Network) -> Iterator[None]:
             pytest.fail(why, pytrace=False)
 
 
-def add(item: pytest.Item, report: pytest.TestReport, networks: Sequence[Network]) -> None:
+def add(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, networks: Sequence[Network]) -> None:
     """Show what was said, where that is wanted, and keep it."""
+    if report.when == "setup":
+        item.stash[BEGAN] = call.start
     if report.failed:
         item.stash[FAILED] = True
     elif report.when == "setup":
         return
-    mode = setting(item.config, "transcript")
+    mode, reported = setting(item.config, "transcript"), bool(setting(item.config, "report"))
     output = item.config.rootpath / setting(item.config, "output")
-    always = mode == "on" and report.when == "call"
-    if not always and not (report.failed and mode != "off"):
-        if report.when == "teardown" and report.passed and SHOWN not in item.stash and output.is_dir():
+    shown = (mode == "on" and report.when == "call") or (report.failed and mode != "off")
+    if not shown and not (reported and (report.when == "call" or report.failed)):
+        if report.when == "teardown" and report.passed and SHOWN not in item.stash and output.is_dir() and not reported:
             _forget(output / folder_name(item.nodeid))  # of an earlier run, in which the test failed
         return
     folder = output / folder_name(item.nodeid)
+    if reported:  # what is on its way just now belongs to the test
+        with suppress(SmtpPairError):
+            for network in networks:
+                network.assert_conserved(timeout=GRACE)
     said = [one for network in networks for one in network.transcripts]
-    kept = _keep(folder, said, networks, item.config.rootpath)
-    if SHOWN in item.stash:
+    kept = _keep(item, call, report, said, networks, folder)
+    if reported:
+        from smtp_pair.report.attaching import attach
+        from smtp_pair.report.gathering import FOLDER
+
+        report.__dict__[FOLDER] = str(folder)
+        attach(item.config, report, said, folder)
+    if not shown or SHOWN in item.stash:
         return
     item.stash[SHOWN] = True
     text = "\n\n".join(
@@ -108,32 +121,34 @@ def _forget(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _keep(folder: Path, said: Sequence[Transcript], networks: Sequence[Network], root: Path) -> str:
+def _keep(
+    item: pytest.Item,
+    call: pytest.CallInfo[None],
+    report: pytest.TestReport,
+    said: Sequence[Transcript],
+    networks: Sequence[Network],
+    folder: Path,
+) -> str:
     """Write it all down. Gives a line that says where."""
+    from smtp_pair.report import keeping  # not before it is needed: most runs have nothing to report
+
+    own = item.stash.get(NETWORKS, [])
+    about = keeping.about(
+        item.nodeid,
+        call,
+        report,
+        failed=item.stash.get(FAILED, False),
+        began=item.stash.get(BEGAN, call.start),
+        own=own,
+        shared=[network for network in networks if network not in own],
+    )
     try:
         if not folder.parent.is_dir():
-            folder.parent.mkdir(parents=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
             (folder.parent / ".gitignore").write_text("*\n", "ascii")
         _forget(folder)
-        folder.mkdir(exist_ok=True)
-        (folder / "transcript.txt").write_text(transcript.render(said) + "\n", "utf-8", "backslashreplace")
-        for one in (event for session in said for event in session.events if event.content and not event.hops):
-            (folder / "bodies").mkdir(exist_ok=True)
-            (folder / "bodies" / f"{one.sha256}.eml").write_bytes(one.content or b"")
-        for number, network in enumerate(networks, 1):
-            mails = folder / ("mails" if len(networks) == 1 else f"mails-{number}")
-            for server in network:
-                _keep_mails(mails / server.hostname, server.messages[-MAILS:])
-        (folder / "transcript.jsonl").write_bytes(transcript.dumps(said))  # the last: what has it is whole, and ours
+        keeping.keep(folder, said, networks, about)
     except OSError as error:
         return f"nothing could be kept in {folder}: {error.strerror}"
-    shown = os.path.relpath(folder, root)
+    shown = os.path.relpath(folder, item.config.rootpath)
     return f"kept in {folder if shown.startswith('..') else shown}"
-
-
-def _keep_mails(folder: Path, mails: Sequence[Mail]) -> None:
-    for number, mail in enumerate(mails, 1):
-        with suppress(FileNotFoundError):  # a test may remove what it likes
-            raw = mail.raw
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{number}.eml").write_bytes(raw)

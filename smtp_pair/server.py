@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from smtp_pair import background, settings
+from smtp_pair import background, journal, settings
 from smtp_pair.acceptance import Ids
 from smtp_pair.clock import Clock
 from smtp_pair.config import Domain
@@ -19,6 +19,7 @@ from smtp_pair.conservation import Conservation, Queued
 from smtp_pair.disk import lock
 from smtp_pair.dns import Resolver
 from smtp_pair.entry import Waiting
+from smtp_pair.facts import Fact
 from smtp_pair.fault_list import Faults
 from smtp_pair.folder import Folder
 from smtp_pair.inbox import Inbox
@@ -149,6 +150,17 @@ class Server(Waits):
     def transcripts_dropped(self) -> int:
         """How many sessions there were before those in :attr:`transcripts`."""
         return self._tape.dropped
+
+    @property
+    def facts(self) -> list[Fact]:
+        """What has happened here, as its journal has it, oldest first; nothing before the first mail. Raises OSError
+        or ValueError when the journal can't be read."""
+        if self._made_journal is None:
+            return []
+        try:
+            return journal.read(self.directory)
+        except FileNotFoundError:
+            return []
 
     def _content_of(self, mail_id: str) -> tuple[int, str] | None:
         """Size and digest of what was sent, for the mails that are here."""
