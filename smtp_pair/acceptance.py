@@ -14,8 +14,9 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from smtp_pair import record
 from smtp_pair.aliases import Aliases
@@ -100,6 +101,15 @@ class Incoming:
 
 Waiting = tuple[Incoming, asyncio.Future[Receipt]]
 """A mail that goes to the disk with others, and what its client waits for."""
+
+
+class Ready(NamedTuple):
+    """A mail that lies where it belongs, and has only to be recorded."""
+
+    mail: Incoming
+    stored: Stored | None
+    delivered: Mail | None
+    fact: Fact
 
 
 class Acceptance:
@@ -210,18 +220,35 @@ class Acceptance:
             return self._undo(mail, stored, error)
 
     def _finish_group(self, group: Sequence[Waiting], results: Sequence[Stored | Exception]) -> None:
+        """Those that stay here are taken over together; whatever goes on as well is committed to the spool first."""
+        ready: list[tuple[Ready, asyncio.Future[Receipt]]] = []
         for (mail, receipt), stored in zip(group, results, strict=True):
             if isinstance(stored, Exception):
                 self._answer(receipt, self._undo(mail, None, stored))
             elif mail.entry is not None:
                 task = asyncio.get_running_loop().create_task(self._commit(mail, stored))
-                task.add_done_callback(lambda task, receipt=receipt: self._answer(receipt, task.result()))
+                task.add_done_callback(partial(self._committed, receipt))
             else:
                 try:
-                    answer = self._finish(mail, stored)
+                    ready.append((self._ready(mail, stored), receipt))
                 except Exception as error:
-                    answer = self._undo(mail, stored, error)
-                self._answer(receipt, answer)
+                    self._answer(receipt, self._undo(mail, stored, error))
+        errors = self._journal.keep_together([one.fact for one, _ in ready])
+        for (one, receipt), error in zip(ready, errors, strict=True):
+            try:
+                if error is not None:
+                    raise error
+                answer = self._conclude(one)
+            except Exception as failed:
+                answer = self._undo(one.mail, one.stored, failed)
+            self._answer(receipt, answer)
+
+    def _committed(self, receipt: asyncio.Future[Receipt], commit: asyncio.Task[Receipt]) -> None:
+        if commit.cancelled():
+            self._under_way.discard(receipt)
+            receipt.cancel()
+        else:
+            self._answer(receipt, commit.result())
 
     def _answer(self, receipt: asyncio.Future[Receipt], answer: Receipt) -> None:
         self._under_way.discard(receipt)
@@ -318,15 +345,22 @@ class Acceptance:
     # -- the record, and what follows: on the loop's thread ----------------------------------------------------------
 
     def _finish(self, mail: Incoming, stored: Stored | None) -> Receipt:
+        ready = self._ready(mail, stored)
+        self._journal.keep(ready.fact)  # the last that can fail
+        return self._conclude(ready)
+
+    def _ready(self, mail: Incoming, stored: Stored | None) -> Ready:
         if mail.trouble is not None:
             raise mail.trouble
-        fact = self._fact(mail, stored)
         delivered: Mail | None = None
         if stored is not None:
             addresses = tuple(recipient.address for recipient, _ in mail.here)
             named = tuple(dict.fromkeys(named for _, named in mail.here))
             delivered = self._mail(mail.id, mail.moment, mail.envelope, addresses, named, stored, mail.origin)
-        self._journal.keep(fact)  # the last that can fail
+        return Ready(mail, stored, delivered, self._fact(mail, stored))
+
+    def _conclude(self, ready: Ready) -> Receipt:
+        mail, stored, delivered, fact = ready
         self._settle(mail, stored=True)
         if delivered is not None:
             self._inbox.put(delivered)

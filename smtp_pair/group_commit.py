@@ -14,6 +14,8 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import cache
 from typing import Generic, TypeVar
 
 from smtp_pair.disk import in_thread, remove_quietly, sync_folder, write_new, write_unsynced
@@ -25,6 +27,7 @@ R = TypeVar("R")
 
 LARGEST = 32
 """Mails in a group: it holds their files open."""
+_SYNCERS = 4
 _HELD = 4  # files that one mail may hold open in it; what it has besides is synced by itself
 
 
@@ -89,7 +92,7 @@ def commit(group: Sequence[Files], *, durable: bool) -> None:
     """Bring the files of each to where they belong; with ``durable``, on the disk. What failed has its ``error``, and
     nothing of it is left."""
     if durable:
-        _each(group, Files._sync)
+        _sync(group)
         _sync_folders(group, lambda files: files._folders_first)
     _each(group, Files._name)
     if durable:
@@ -97,6 +100,32 @@ def commit(group: Sequence[Files], *, durable: bool) -> None:
     for files in group:
         if files.error is not None:
             files.undo()
+
+
+def _sync(group: Sequence[Files]) -> None:
+    """Several at the same time: file systems that keep a journal write it once for all who wait for it."""
+    shares = [group[first::_SYNCERS] for first in range(min(_SYNCERS, len(group)))]
+    others = [work for work in map(_in_another_thread, shares[1:]) if work is not None]
+    _each(shares[0], Files._sync)
+    wait(others)
+
+
+def _in_another_thread(share: Sequence[Files]) -> Future[None] | None:
+    try:
+        return _pool().submit(_each, share, Files._sync)
+    except RuntimeError:  # at the interpreter's exit there are no more threads
+        _each(share, Files._sync)
+        return None
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Threads that sync and wait for no other thread: the loop's own may all be waiting for these."""
+    return ThreadPoolExecutor(_SYNCERS - 1, thread_name_prefix="smtp-pair-sync")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a child has no threads
 
 
 def _each(group: Sequence[Files], step: Callable[[Files], None]) -> None:
@@ -130,19 +159,21 @@ class Groups(Generic[T, R]):
     results, on the loop's thread; neither of them raises.
     """
 
-    def __init__(self, work: Callable[[list[T]], list[R | Exception]], done: Callable[[list[T], list[R | Exception]], None]) -> None:
+    def __init__(
+        self,
+        work: Callable[[list[T]], list[R | Exception]],
+        done: Callable[[list[T], list[R | Exception]], None],
+    ) -> None:
         self._work = work
         self._done = done
         self._waiting: list[T] = []
-        self._under_way: set[asyncio.Task[None]] = set()
-        self._lanes = int(os.environ.get("LANES", "1"))
+        self._task: asyncio.Task[None] | None = None
 
     def add(self, item: T) -> None:
         """Take it to the disk: now, or with those that come until what is there now has come back."""
         self._waiting.append(item)
-        if len(self._under_way) < self._lanes:
-            task = asyncio.get_running_loop().create_task(self._run())
-            self._under_way.add(task)
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
         try:
@@ -154,4 +185,4 @@ class Groups(Generic[T, R]):
                     results = [error] * len(group)
                 self._done(group, results)
         finally:
-            self._under_way.discard(asyncio.current_task())
+            self._task = None

@@ -132,9 +132,7 @@ class Store:
         defects = (*parsed.defects, *theirs)
         return Stored(path, made, parsed.subject, parsed.date, parsed.text, attachments, defects)
 
-    def _attachments(
-        self, files: Files, mail_id: str, parts: Sequence[Part], *, again: bool
-    ) -> tuple[Attachment, ...]:
+    def _attachments(self, files: Files, mail_id: str, parts: Sequence[Part], *, again: bool) -> tuple[Attachment, ...]:
         if not parts:
             return ()
         folder = self._directory / "attachments" / mail_id
