@@ -14,8 +14,9 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from smtp_pair import record
 from smtp_pair.aliases import Aliases
@@ -24,6 +25,7 @@ from smtp_pair.conservation import Conservation
 from smtp_pair.disk import in_thread, remove_quietly
 from smtp_pair.entry import Answer, Content, Entry, Outcome, Row
 from smtp_pair.facts import Fact
+from smtp_pair.group_commit import Groups
 from smtp_pair.house import Receipt
 from smtp_pair.inbox import Inbox
 from smtp_pair.journal import Journal
@@ -35,7 +37,7 @@ from smtp_pair.mail.reply import Reply
 from smtp_pair.quota import Quota
 from smtp_pair.routes import LOCAL, ByName, NextHop, Routes
 from smtp_pair.spool import Spool
-from smtp_pair.store import Store, Stored
+from smtp_pair.store import Delivery, Store, Stored
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +99,19 @@ class Incoming:
         return bool(self.full) and not self.here and not self.nowhere and self.full == len(self.onward)
 
 
+Waiting = tuple[Incoming, asyncio.Future[Receipt]]
+"""A mail that goes to the disk with others, and what its client waits for."""
+
+
+class Ready(NamedTuple):
+    """A mail that lies where it belongs, and has only to be recorded."""
+
+    mail: Incoming
+    stored: Stored | None
+    delivered: Mail | None
+    fact: Fact
+
+
 class Acceptance:
     """Takes the mails of one server over. Used on the event loop's thread only."""
 
@@ -136,7 +151,8 @@ class Acceptance:
         self._bounces = bounces
         self._conservation = conservation or Conservation(ids.__contains__)
         self._relay = relay  # the server of the network at the other end of a connection
-        self._under_way: set[asyncio.Task[Receipt]] = set()
+        self._under_way: set[asyncio.Future[Receipt]] = set()
+        self._groups = Groups(self._store_group, self._finish_group)
 
     def accept(
         self, envelope: Envelope, content: bytes, origin: Origin, trouble: OSError | None = None
@@ -154,18 +170,17 @@ class Acceptance:
         except Exception as error:
             log.exception("%s could not take a mail", self._hostname)
             return _refusal(error)
-        if self._durable or len(content) > BIG:
-            task = asyncio.get_running_loop().create_task(self._accept_by_and_by(incoming))
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
-            return task
-        stored: Stored | None = None
-        try:
-            stored = self._store_here(incoming)
-            return self._finish(incoming, stored)  # in fast mode, committing to the spool costs nothing yet
-        except Exception as error:
-            log.exception("%s could not take a mail", self._hostname)
-            return self._undo(incoming, stored, error)
+        if len(content) <= BIG and self._durable and incoming.here:
+            receipt: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+            self._under_way.add(receipt)
+            self._groups.add((incoming, receipt))
+            return receipt
+        if len(content) <= BIG and not self._durable:
+            return self._accept_at_once(incoming)
+        task = asyncio.get_running_loop().create_task(self._accept_by_and_by(incoming))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
 
     async def settled(self) -> bool:
         """Wait until no mail is being taken over; whether there was any."""
@@ -176,22 +191,72 @@ class Acceptance:
             await asyncio.sleep(0)
         return waited
 
-    async def _accept_by_and_by(self, incoming: Incoming) -> Receipt:
+    def _accept_at_once(self, mail: Incoming) -> Receipt:
         stored: Stored | None = None
+        try:
+            stored = self._store_here(mail)
+            return self._finish(mail, stored)  # in fast mode, committing to the spool costs nothing yet
+        except Exception as error:
+            return self._undo(mail, stored, error)
+
+    async def _accept_by_and_by(self, mail: Incoming) -> Receipt:
+        """A mail that is to hold up no other: it is big, or goes to the spool alone, which has groups of its own."""
+        try:
+            stored = await in_thread(self._store_here, mail)
+        except Exception as error:
+            return self._undo(mail, None, error)
+        return await self._commit(mail, stored)
+
+    async def _commit(self, mail: Incoming, stored: Stored | None) -> Receipt:
         committed = False
         try:
-            stored = await in_thread(self._store_here, incoming)
-            if incoming.entry is not None:
-                await self._spool.commit(incoming.entry)
+            if mail.entry is not None:
+                await self._spool.commit(mail.entry)
                 committed = True
-            return self._finish(incoming, stored)
+            return self._finish(mail, stored)
         except Exception as error:
-            log.exception("%s could not take a mail", self._hostname)
-            if committed and incoming.entry is not None:
-                await self._spool.withdraw(incoming.entry)
-            return self._undo(incoming, stored, error)
+            if committed and mail.entry is not None:
+                await self._spool.withdraw(mail.entry)
+            return self._undo(mail, stored, error)
+
+    def _finish_group(self, group: Sequence[Waiting], results: Sequence[Stored | Exception]) -> None:
+        """Those that stay here are taken over together; whatever goes on as well is committed to the spool first."""
+        ready: list[tuple[Ready, asyncio.Future[Receipt]]] = []
+        for (mail, receipt), stored in zip(group, results, strict=True):
+            if isinstance(stored, Exception):
+                self._answer(receipt, self._undo(mail, None, stored))
+            elif mail.entry is not None:
+                task = asyncio.get_running_loop().create_task(self._commit(mail, stored))
+                task.add_done_callback(partial(self._committed, receipt))
+            else:
+                try:
+                    ready.append((self._ready(mail, stored), receipt))
+                except Exception as error:
+                    self._answer(receipt, self._undo(mail, stored, error))
+        errors = self._journal.keep_together([one.fact for one, _ in ready])
+        for (one, receipt), error in zip(ready, errors, strict=True):
+            try:
+                if error is not None:
+                    raise error
+                answer = self._conclude(one)
+            except Exception as failed:
+                answer = self._undo(one.mail, one.stored, failed)
+            self._answer(receipt, answer)
+
+    def _committed(self, receipt: asyncio.Future[Receipt], commit: asyncio.Task[Receipt]) -> None:
+        if commit.cancelled():
+            self._under_way.discard(receipt)
+            receipt.cancel()
+        else:
+            self._answer(receipt, commit.result())
+
+    def _answer(self, receipt: asyncio.Future[Receipt], answer: Receipt) -> None:
+        self._under_way.discard(receipt)
+        if not receipt.done():
+            receipt.set_result(answer)
 
     def _undo(self, mail: Incoming, stored: Stored | None, error: Exception) -> Receipt:
+        log.error("%s could not take a mail", self._hostname, exc_info=error)
         remove_quietly(stored.files if stored is not None else ())
         self._settle(mail, stored=False)
         return _refusal(error)
@@ -273,18 +338,29 @@ class Acceptance:
     def _store_here(self, mail: Incoming) -> Stored | None:
         return self._store.deliver(mail.id, mail.head, mail.content, mail.mailboxes) if mail.here else None
 
+    def _store_group(self, group: Sequence[Waiting]) -> list[Stored | Exception]:
+        deliveries = [Delivery(mail.id, mail.head, mail.content, mail.mailboxes) for mail, _ in group]
+        return self._store.deliver_together(deliveries)
+
     # -- the record, and what follows: on the loop's thread ----------------------------------------------------------
 
     def _finish(self, mail: Incoming, stored: Stored | None) -> Receipt:
+        ready = self._ready(mail, stored)
+        self._journal.keep(ready.fact)  # the last that can fail
+        return self._conclude(ready)
+
+    def _ready(self, mail: Incoming, stored: Stored | None) -> Ready:
         if mail.trouble is not None:
             raise mail.trouble
-        fact = self._fact(mail, stored)
         delivered: Mail | None = None
         if stored is not None:
             addresses = tuple(recipient.address for recipient, _ in mail.here)
             named = tuple(dict.fromkeys(named for _, named in mail.here))
             delivered = self._mail(mail.id, mail.moment, mail.envelope, addresses, named, stored, mail.origin)
-        self._journal.keep(fact)  # the last that can fail
+        return Ready(mail, stored, delivered, self._fact(mail, stored))
+
+    def _conclude(self, ready: Ready) -> Receipt:
+        mail, stored, delivered, fact = ready
         self._settle(mail, stored=True)
         if delivered is not None:
             self._inbox.put(delivered)

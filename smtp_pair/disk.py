@@ -33,11 +33,9 @@ async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
 
 def write_new(path: Path | str, pieces: Iterable[bytes | memoryview], *, durable: bool) -> None:
     """Write a file that must not exist yet. Raises OSError, and then leaves nothing behind."""
-    descriptor = os.open(path, _NEW, 0o644)
+    descriptor = write_unsynced(path, pieces)
     try:
         try:
-            for piece in pieces:
-                _write_all(descriptor, piece)
             if durable:
                 os.fsync(descriptor)
         finally:
@@ -46,6 +44,20 @@ def write_new(path: Path | str, pieces: Iterable[bytes | memoryview], *, durable
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         raise
+
+
+def write_unsynced(path: Path | str, pieces: Iterable[bytes | memoryview]) -> int:
+    """The same, but the file stays open: gives its descriptor, to be synced and closed."""
+    descriptor = os.open(path, _NEW, 0o644)
+    try:
+        for piece in pieces:
+            _write_all(descriptor, piece)
+    except BaseException:
+        os.close(descriptor)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        raise
+    return descriptor
 
 
 def replace(path: Path, pieces: Iterable[bytes | memoryview], *, durable: bool) -> None:
@@ -68,7 +80,7 @@ def make_folder(path: Path, *, durable: bool) -> None:
             sync_folder(folder.parent)
 
 
-def sync_folder(path: Path) -> None:
+def sync_folder(path: Path | str) -> None:
     """Make the names in a folder durable; where the system can't (Windows), its own promise has to do.
 
     A sync covers every name that was there when it began: threads that come while one is under way share the next.
@@ -96,7 +108,7 @@ class _SharedSync:
         self._done = 0
         self._lock = threading.Lock()
 
-    def cover(self, ticket: int, path: Path) -> None:
+    def cover(self, ticket: int, path: Path | str) -> None:
         with self._lock:
             if self._done >= ticket:
                 return
@@ -120,7 +132,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_syncs)
 
 
-def _sync(folder: Path) -> None:
+def _sync(folder: Path | str) -> None:
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except PermissionError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from smtp_pair import server_msg
@@ -40,8 +40,25 @@ class Journal:
     def keep(self, fact: Fact) -> None:
         """Write the fact down, for programs and for people. Raises OSError, with nothing written in either place,
         when that can't be done."""
-        line, readable = fact.line(), server_msg.entry(fact)
-        before = self._file.append(line)
+        self._write(fact.line(), server_msg.entry(fact))
+
+    def keep_together(self, facts: Sequence[Fact]) -> list[Exception | None]:
+        """The same for several, in one write where that can be done: for each, what :meth:`keep` would raise."""
+        try:
+            self._write(b"".join([fact.line() for fact in facts]), b"".join(map(server_msg.entry, facts)))
+        except Exception:
+            return list(map(self._failure, facts))  # one that can't be kept is no reason to refuse the others
+        return [None] * len(facts)
+
+    def _failure(self, fact: Fact) -> Exception | None:
+        try:
+            self.keep(fact)
+        except Exception as error:
+            return error
+        return None
+
+    def _write(self, lines: bytes, readable: bytes) -> None:
+        before = self._file.append(lines)
         if readable:
             try:
                 self._readable.append(readable)

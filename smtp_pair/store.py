@@ -17,9 +17,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from smtp_pair.config import Limits
-from smtp_pair.disk import make_folder, remove_quietly, replace, sync_folder, write_new
+from smtp_pair.disk import make_folder, replace
+from smtp_pair.group_commit import Files, commit
 from smtp_pair.mail.attachment import Part, parse
 from smtp_pair.mail.message import Attachment, Mail
 
@@ -51,7 +53,7 @@ class Stored:
 
     path: Path
     """The raw mail in the first mailbox."""
-    files: tuple[Path | str, ...]
+    files: tuple[str, ...]
     """Every file and folder made for this mail alone, in the order in which they may be removed."""
     subject: str
     date: str
@@ -60,8 +62,18 @@ class Stored:
     defects: tuple[str, ...]
 
 
+class Delivery(NamedTuple):
+    """A mail, and the mailboxes that it goes into."""
+
+    mail_id: str
+    trace: bytes
+    """What goes on top of it."""
+    content: bytes
+    mailboxes: Iterable[str]
+
+
 class Store:
-    """The mailboxes of one server. :meth:`deliver` may run in any thread."""
+    """The mailboxes of one server. It may be used in any thread."""
 
     def __init__(self, directory: Path, hostname: str, *, durable: bool, limits: Limits | None = None) -> None:
         self._directory = directory
@@ -81,13 +93,36 @@ class Store:
         ``again``: an earlier attempt may have brought it here already, all of it or a part, before a crash or to other
         mailboxes. Then what is missing is added, and no mailbox gets it twice.
         """
-        made: list[Path | str] = []
+        files = Files(durable=self._durable)
+        stored = self._write(files, Delivery(mail_id, trace, content, mailboxes), again=again)
+        commit([files], durable=self._durable)
+        if files.error is not None:
+            raise files.error
+        return stored
+
+    def deliver_together(self, deliveries: Iterable[Delivery]) -> list[Stored | Exception]:
+        """The same for several, in a group: what can't be delivered is answered with what :meth:`deliver` would raise,
+        and is no reason to refuse the others."""
+        results: list[Stored | Exception] = []
+        group: list[Files] = []
+        for delivery in deliveries:
+            files = Files(durable=self._durable)
+            group.append(files)
+            try:
+                results.append(self._write(files, delivery))
+            except Exception as error:
+                files.error = error
+                results.append(error)
+        commit(group, durable=self._durable)
+        return [files.error or result for files, result in zip(group, results, strict=True)]
+
+    def _write(self, files: Files, delivery: Delivery, *, again: bool = False) -> Stored:
         try:
-            parsed = parse(content, depth=self._limits.depth, parts=self._limits.parts)
-            attachments = self._attachments(mail_id, parsed.attachments, made, again=again)
-            path = self._into_mailboxes(mail_id, (trace, content), list(dict.fromkeys(mailboxes)), made, again=again)
+            parsed = parse(delivery.content, depth=self._limits.depth, parts=self._limits.parts)
+            attachments = self._attachments(files, delivery.mail_id, parsed.attachments, again=again)
+            path, made = self._into_mailboxes(files, delivery, again=again)
         except BaseException:
-            remove_quietly(reversed(made))
+            files.undo()
             raise
         theirs = [
             f"attachment {number}: {defect}"
@@ -95,31 +130,31 @@ class Store:
             for defect in attachment.defects
         ]
         defects = (*parsed.defects, *theirs)
-        return Stored(path, tuple(reversed(made)), parsed.subject, parsed.date, parsed.text, attachments, defects)
+        return Stored(path, made, parsed.subject, parsed.date, parsed.text, attachments, defects)
 
-    def _attachments(
-        self, mail_id: str, parts: Sequence[Part], made: list[Path | str], *, again: bool
-    ) -> tuple[Attachment, ...]:
+    def _attachments(self, files: Files, mail_id: str, parts: Sequence[Part], *, again: bool) -> tuple[Attachment, ...]:
         if not parts:
             return ()
         folder = self._directory / "attachments" / mail_id
         make_folder(folder.parent, durable=self._durable)
         if not (again and folder.is_dir()):
             folder.mkdir()  # it must be new: nothing is ever overwritten
-            made.append(folder)
+            files.made.append(str(folder))
         kept = []
         for number, part in enumerate(parts, 1):
             path = folder / f"{number}.{ending(part.filename, part.content_type)}"
             there = again and path.exists()
-            kept.append(self._attachment(part, path, replace if there else write_new))
-            if not there:
-                made.append(path)
-        if self._durable:
-            sync_folder(folder)
-            sync_folder(folder.parent)
+            kept.append(self._attachment(part, path, self._replace if there else files.write))
+        files.keep_names_in(str(folder))
+        files.keep_names_in(str(folder.parent))
         return tuple(kept)
 
-    def _attachment(self, part: Part, path: Path, write: Callable[..., None]) -> Attachment:
+    def _replace(self, path: str, pieces: Iterable[bytes | memoryview]) -> None:
+        replace(Path(path), pieces, durable=self._durable)
+
+    def _attachment(
+        self, part: Part, path: Path, write: Callable[[str, Iterable[bytes | memoryview]], None]
+    ) -> Attachment:
         """Decoded on its way to the disk, so that a big one is never held whole."""
         decoded = part.decode()
         digest, size = hashlib.sha256(), 0
@@ -131,7 +166,7 @@ class Store:
                 size += len(piece)
                 yield piece
 
-        write(path, pieces(), durable=self._durable)
+        write(str(path), pieces())
         return Attachment(
             part.filename,
             part.content_type,
@@ -143,38 +178,31 @@ class Store:
             path.read_bytes,
         )
 
-    def _into_mailboxes(
-        self, mail_id: str, pieces: Sequence[bytes], mailboxes: Sequence[str], made: list[Path | str], *, again: bool
-    ) -> Path:
-        """Written under ``tmp`` first, then given its name in ``new``: a reader never sees half a mail."""
-        written: list[tuple[str, str]] = []
-        final: list[Path | str] = []
-        name = f"{mail_id}.{self._hostname}"
+    def _into_mailboxes(self, files: Files, delivery: Delivery, *, again: bool) -> tuple[Path, tuple[str, ...]]:
+        """Written under ``tmp`` first, to get its name in ``new`` with the commit: a reader never sees half a mail.
+        Gives its name in the first mailbox, and what is there of it then."""
+        final: list[str | Path] = []
+        name = f"{delivery.mail_id}.{self._hostname}"
+        pieces = [delivery.trace, delivery.content]
         size = sum(map(len, pieces))
         if size <= _PIECE:
             pieces = [b"".join(pieces)]
-        try:
-            for mailbox in mailboxes:
-                folder = self._mailbox(mailbox)
-                fresh = f"{folder}/tmp/{name}"
-                if again:
-                    Path(fresh).unlink(missing_ok=True)
-                    there = _there(Path(folder), name, size)
-                    if there is not None:
-                        final.append(there)
-                        continue
-                write_new(fresh, pieces, durable=self._durable)
-                written.append((fresh, f"{folder}/new/{name}"))
-            for fresh, path in written:
-                os.rename(fresh, path)
-                made.append(path)
-                final.append(path)
-                if self._durable:
-                    sync_folder(Path(path).parent)
-        except BaseException:
-            remove_quietly(fresh for fresh, _ in written)
-            raise
-        return Path(final[0])
+        made = files.made.copy()
+        for mailbox in dict.fromkeys(delivery.mailboxes):
+            folder = self._mailbox(mailbox)
+            fresh = f"{folder}/tmp/{name}"
+            if again:
+                Path(fresh).unlink(missing_ok=True)
+                there = _there(Path(folder), name, size)
+                if there is not None:
+                    final.append(there)
+                    continue
+            path = f"{folder}/new/{name}"
+            files.write(fresh, pieces)
+            files.rename(fresh, path)
+            made.append(path)
+            final.append(path)
+        return Path(final[0]), tuple(reversed(made))
 
     def _mailbox(self, mailbox: str) -> str:
         """Its folder. Every mail comes this way, and pathlib takes longer than the system: paths are put together as
