@@ -6,7 +6,6 @@ never polls. A wait that ends in vain says what did come and how each near miss 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
 import threading
@@ -15,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from smtp_pair import alarm
 from smtp_pair.mail.address import Address
 from smtp_pair.mail.errors import MailNotFound, UnexpectedMail
 from smtp_pair.mail.message import Mail
@@ -22,6 +22,43 @@ from smtp_pair.mail.pattern import address_pattern
 
 Where = Callable[[Mail], object]
 _SHOWN = 10
+_ACTIONS = ("failed", "delayed", "delivered", "relayed", "expanded")
+"""RFC 3464 2.3.3."""
+_STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
+
+
+@dataclass(frozen=True, slots=True)
+class WantedStatus:
+    """What a test wants a notification to say."""
+
+    recipient: str | None
+    action: str
+    status: str | None
+
+    def __post_init__(self) -> None:
+        if self.recipient is not None:
+            _check_address("recipient", self.recipient)
+        if self.action not in _ACTIONS:
+            raise ValueError(f"action={self.action!r} is none of {', '.join(_ACTIONS)}")
+        if self.status is not None and not _STATUS.fullmatch(self.status):
+            raise ValueError(f"status={self.status!r} is no enhanced code such as '5.1.1'")
+
+    def difference(self, mail: Mail) -> str:
+        """How the mail differs from a notification that says so; "": it is one."""
+        told = mail.delivery_status
+        if told is None:
+            return "it is no notification"
+        for one in told.recipients:
+            if (
+                one.action == self.action
+                and self.status in (None, one.status)
+                and (self.recipient is None or _matches(self.recipient, one.recipient))
+            ):
+                return ""
+        return f"it says {', '.join(f'<{one.recipient}> {one.action} {one.status}' for one in told.recipients)}"
+
+    def __str__(self) -> str:
+        return _named(self, ("recipient", "action", "status"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +70,16 @@ class Wanted:
     subject: str | re.Pattern[str] | None = None
     where: Where | None = None
     after: Mail | None = None
+    status: WantedStatus | None = None
+    """It is to be a notification, and to say that."""
 
     def __post_init__(self) -> None:
         for name in ("to", "sender"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
                 raise TypeError(f"{name}= takes an address or a pattern such as 'vader@*', not {value!r}")
-        if self.to is not None and "@" not in self.to and self.to not in ("*", "postmaster"):
-            raise ValueError(f"to={self.to!r} is not an address; did you mean {self.to + '@*'!r}?")
+        if self.to is not None:
+            _check_address("to", self.to)
         if self.sender is not None and "@" not in self.sender and self.sender not in ("*", ""):
             raise ValueError(
                 f"sender={self.sender!r} is not an address; did you mean {self.sender + '@*'!r}, or '' (the null one)?"
@@ -66,34 +105,19 @@ class Wanted:
             found.append(f"subject {mail.subject!r} does not match {self.subject.pattern!r}")
         if not found and self.where is not None and not self.where(mail):
             found.append(f"where={getattr(self.where, '__name__', self.where)} says no")
+        if self.status is not None and (difference := self.status.difference(mail)):
+            found.append(difference)
         return found
 
+    @property
+    def noun(self) -> str:
+        """What is looked for, in the singular."""
+        return "mail" if self.status is None else "notification"
+
     def __str__(self) -> str:
-        parts = [
-            f"{name}={getattr(self, name)!r}"
-            for name in ("to", "sender", "subject", "where", "after")
-            if getattr(self, name) is not None
-        ]
-        return " with " + ", ".join(parts) if parts else ""
-
-
-@dataclass(frozen=True, slots=True)
-class WantedStatus:
-    """What a test wants a notification to say."""
-
-    recipient: str | None
-    action: str
-    status: str | None
-
-    def describes(self, mail: Mail) -> bool:
-        """Whether the mail is a notification that says so."""
-        told = mail.delivery_status
-        return told is not None and any(
-            one.action == self.action
-            and self.status in (None, one.status)
-            and (self.recipient is None or address_pattern(self.recipient).fullmatch(one.recipient) is not None)
-            for one in told.recipients
-        )
+        said = (str(self.status or ""), _named(self, ("to", "sender", "subject", "where", "after")))
+        parts = ", ".join(filter(None, said))
+        return f" with {parts}" if parts else ""
 
 
 class Inbox:
@@ -187,28 +211,23 @@ class Inbox:
     async def _first_async(self, wanted: Wanted, count: int, seconds: float) -> list[Mail]:
         """The same without blocking the caller's event loop."""
         self._check(wanted, count, seconds)
-        loop = asyncio.get_running_loop()
-        woken = asyncio.Event()
-
-        def listener() -> None:
-            loop.call_soon_threadsafe(woken.set)
-
+        woken = alarm.here()
+        ring = woken.ring
         found: list[Mail] = []
         with self._came:
-            self._listeners.add(listener)
+            self._listeners.add(ring)
         try:
-            async with asyncio.timeout(seconds):
+            async with woken.within(seconds):
                 while True:
-                    woken.clear()
                     found = self._wanted(self.mails, wanted)
                     if len(found) >= count:
                         return found[:count]
-                    await woken.wait()
+                    await woken.rung()
         except TimeoutError:
             return found
         finally:
             with self._came:
-                self._listeners.discard(listener)
+                self._listeners.discard(ring)
 
     def _check(self, wanted: Wanted, count: object, seconds: object) -> None:
         if not isinstance(count, int) or count < 1:
@@ -227,8 +246,8 @@ class Inbox:
     def _nothing(self, wanted: Wanted, count: int, found: list[Mail], timeout: float) -> str:
         mails = self.mails
         early = mails[: mails.index(wanted.after) + 1] if wanted.after in mails else []
-        what = f"no mail{wanted}" if count == 1 else f"{len(found)} of {count} mails{wanted}"
-        lines = [f"{what} came to {self._hostname} within {timeout:g} s."]
+        what = f"no {wanted.noun}" if count == 1 else f"{len(found)} of {count} {wanted.noun}s"
+        lines = [f"{what}{wanted} came to {self._hostname} within {timeout:g} s."]
         if not mails:
             lines.append("Nothing else came either.")
         else:
@@ -254,6 +273,15 @@ def _list(addresses: Iterable[Address]) -> str:
     return ", ".join(f"<{address}>" for address in addresses)
 
 
+def _named(value: object, names: Iterable[str]) -> str:
+    return ", ".join(f"{name}={getattr(value, name)!r}" for name in names if getattr(value, name) is not None)
+
+
+def _check_address(name: str, pattern: str) -> None:
+    if "@" not in pattern and pattern not in ("*", "postmaster"):
+        raise ValueError(f"{name}={pattern!r} is not an address; did you mean {pattern + '@*'!r}?")
+
+
 @lru_cache(maxsize=256)
-def _matches(pattern: str, address: Address) -> bool:
+def _matches(pattern: str, address: str) -> bool:
     return address == pattern or address_pattern(pattern).fullmatch(address) is not None

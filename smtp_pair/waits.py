@@ -105,11 +105,12 @@ class Waits:
         ``delivery_status``.
 
         ``recipient`` is whom it tells of (with ``*`` as a wildcard), ``action`` what became of that one (``failed``,
-        ``delayed``, ``delivered``, ``relayed``), ``status`` the enhanced code (``5.1.1``). RFC 3464.
+        ``delayed``, ``delivered``, ``relayed``), ``status`` the enhanced code (``5.1.1``). RFC 3464. Raises ValueError
+        at once for what no notification says.
         """
         __tracebackhide__ = True
-        wanted = WantedStatus(recipient, action, status)
-        return self.wait_for(to=to, where=wanted.describes, after=after, timeout=timeout)
+        wanted = Wanted(to, after=after, status=WantedStatus(recipient, action, status))
+        return self._inbox.wait_for(wanted, 1, timeout)[0]
 
     async def wait_for_bounce_async(
         self,
@@ -123,8 +124,8 @@ class Waits:
     ) -> Mail:
         """As :meth:`wait_for_bounce`, without blocking the event loop of the test."""
         __tracebackhide__ = True
-        wanted = WantedStatus(recipient, action, status)
-        return await self.wait_for_async(to=to, where=wanted.describes, after=after, timeout=timeout)
+        wanted = Wanted(to, after=after, status=WantedStatus(recipient, action, status))
+        return (await self._inbox.wait_for_async(wanted, 1, timeout))[0]
 
     def assert_no_mail(
         self,

@@ -96,6 +96,48 @@ ON_ASYNCIO = """
 """
 
 
+def test_anyio_on_trio(run_suite: RunSuite) -> None:
+    """anyio's marks run a test on trio too, where that is installed: a wait is woken there, ends in vain, and is
+    cancelled, as on asyncio."""
+    result = run_suite(
+        """
+        import anyio
+        import pytest
+        from smtp_pair import MailNotFound, UnexpectedMail
+
+        pytestmark = pytest.mark.anyio
+
+        async def test_it(mail_pair, anyio_backend_name):
+            server, sent = mail_pair.jaku, []
+
+            async def wait(title):
+                sent.append((await server.wait_for_async(subject=title, timeout=60)).subject)
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(wait, "One")
+                group.start_soon(wait, "Two")
+                await anyio.lowlevel.checkpoint()
+                for title in ("Zero", "One", "Two"):
+                    await anyio.to_thread.run_sync(lambda: server.send("luke@jaku.com", subject=title))
+            assert sorted(sent) == ["One", "Two"]
+            with pytest.raises(MailNotFound, match="3 of 4 mails"):
+                await server.wait_for_all_async(4, timeout=0.01)
+            await server.assert_no_mail_async(subject="Three", within=0.01)
+            with anyio.move_on_after(0.01) as scope:
+                await server.wait_for_all_async(4, timeout=60)
+            assert scope.cancelled_caught and not server._inbox._listeners
+        """,
+        conftest="""
+        import pytest
+
+        @pytest.fixture(params=["asyncio", "trio"])
+        def anyio_backend(request):
+            return request.param
+        """,
+    )
+    result.assert_outcomes(passed=2)
+
+
 def test_xdist(run_suite: RunSuite) -> None:
     """Under ``-n 2`` each worker has servers of its own, the session's pair too."""
     result = run_suite(

@@ -128,6 +128,38 @@ def test_a_wait_that_is_meant_to_be_in_vain_costs_no_explanation(
     asyncio.run(server.assert_no_mail_async(within=0))
 
 
+def test_a_time_out_of_a_wait_for_a_notification(mail_network: MailNetwork) -> None:
+    """It says what was wanted in the caller's own words, and what the notifications that came say instead."""
+    a_test = mail_network(Domain("a.test", unreachable="bounce"))["a.test"]
+    a_test.send("you@b.test", sender="me@a.test")
+    a_test.send("me@a.test", subject="Hello")
+    a_test.wait_for_bounce("you@b.test", status="5.1.2")
+    with pytest.raises(MailNotFound) as failure:
+        a_test.wait_for_bounce("you@*", status="4.4.7", timeout=0)
+    lines = str(failure.value).splitlines()
+    assert lines[0] == (
+        "no notification with recipient='you@*', action='failed', status='4.4.7' came to smtp.a.test within 0 s."
+    )
+    assert {line.strip() for line in lines[3:6:2]} == {
+        "it says <you@b.test> failed 5.1.2",
+        "it is no notification",
+    }
+
+
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        ({"recipient": "you"}, r"recipient='you' is not an address; did you mean 'you@\*'\?"),
+        ({"action": "fail"}, "action='fail' is none of failed, delayed, delivered, relayed, expanded"),
+        ({"status": "5.1"}, "status='5.1' is no enhanced code such as '5.1.1'"),
+    ],
+)
+def test_what_no_notification_says(server: Server, named: dict[str, Any], why: str) -> None:
+    """It is refused at once, not waited for."""
+    with pytest.raises(ValueError, match=why):
+        server.wait_for_bounce(**named, timeout=LONG)
+
+
 @pytest.mark.asyncio
 async def test_each_wait_has_an_asynchronous_twin_that_explains(server: Server) -> None:
     """With the same words."""
@@ -136,7 +168,7 @@ async def test_each_wait_has_an_asynchronous_twin_that_explains(server: Server) 
         server.wait_for_async(subject="two", timeout=0),
         server.wait_for_bounce_async("luke@jaku.com", timeout=0),
     ):
-        with pytest.raises(MailNotFound, match="no mail with "):
+        with pytest.raises(MailNotFound, match="no (mail|notification) with "):
             await wait
     with pytest.raises(MailNotFound, match="1 of 2 mails came"):
         await server.wait_for_all_async(2, timeout=0)
