@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
@@ -148,7 +149,7 @@ class Faults:
     def __init__(
         self,
         *names: str,
-        configured: Iterable[Fault] = (),
+        configured: Sequence[Fault] = (),
         tls: bool = False,
         by_address: bool = False,
         seed: int | None = None,
@@ -165,8 +166,7 @@ class Faults:
         self._configured = tuple(configured)
         self._tls = tls
         self._by_address = by_address
-        # An own source for each server and fault: what one draws does not depend on what others do at the same time.
-        self._seed = f"{random.Random(seed).getrandbits(64)}/{names[0]}"
+        self._chance = seed
         self._number = count(1)
         self._lock = threading.Lock()
         """Held while :attr:`_in_force` is replaced by one made of it; who only looks needs none."""
@@ -177,7 +177,15 @@ class Faults:
         self.stall_began: set[Callable[[], None]] = set()
         """Called when one begins: whoever waits for the servers to settle waits for that in vain."""
         self._watchers: list[Callable[[], None]] = []
-        self._begin()
+        if configured:
+            self._begin()
+        self.active = bool(configured) or by_address
+
+    @cached_property
+    def _seed(self) -> str:
+        """An own source for each server and fault: what one draws does not depend on what others do at the same
+        time."""
+        return f"{random.Random(self._chance).getrandbits(64)}/{self._hostname}"
 
     @classmethod
     def of(cls, config: Domain, seed: int | None = None) -> Self:

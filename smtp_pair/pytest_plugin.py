@@ -67,6 +67,7 @@ _SETTINGS: Mapping[str, tuple[tuple[str, ...], str, str]] = {
     ),
 }
 _FILES = ("report",)
+_SET: pytest.StashKey[Mapping[str, str]] = pytest.StashKey()
 
 
 MARKER = "mail_extensions"
@@ -94,8 +95,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "extensions that mail_pair and mail_network offer: with all and without each, with every combination hidden, "
         "or with only these.",
     )
-    for name in _SETTINGS:
-        setting(config, name)
+    config.stash[_SET] = {name: _set(config, name) for name in _SETTINGS}
     report = setting(config, "report")
     if report and not hasattr(config, "workerinput"):  # with pytest-xdist, in the process that hands out the tests
         from smtp_pair.report.command import write
@@ -108,6 +108,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def setting(config: pytest.Config, name: str) -> str:
+    """What was set when the run began."""
+    return config.stash[_SET][name]
+
+
+def _set(config: pytest.Config, name: str) -> str:
     """What the command line says, else the environment, else the ini file. Raises UsageError, which names the
     culprit."""
     choices, default, _ = _SETTINGS[name]
