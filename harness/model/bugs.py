@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from unittest import mock
 
 from smtp_pair import content
+from smtp_pair.aliases import Aliases
 from smtp_pair.entry import Entry, Outcome, Row
 from smtp_pair.mail.address import Address
 from smtp_pair.mail.bounce import Report
@@ -78,10 +80,32 @@ def _case_matters() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _never_is_forgotten() -> Iterator[None]:
+    """Who wants to hear nothing is told all the same (RFC 3461 4.1)."""
+
+    def notify(self: Row) -> frozenset[str]:
+        return frozenset({"FAILURE", "DELAY"})
+
+    with mock.patch.object(Row, "notify", property(notify)):
+        yield
+
+
+@contextmanager
+def _alias_of_one() -> Iterator[None]:
+    """An alias leads to the first of its addresses alone."""
+    ends = Aliases._ends
+
+    with mock.patch.object(Aliases, "_ends", lambda self, address: islice(ends(self, address), 1)):
+        yield
+
+
 BUGS: Mapping[str, Callable[[], object]] = {
     "a lost second recipient": _lost_recipient,
     "a bounce to a null sender": _bounce_to_nobody,
     "a dot not unstuffed": _dots_kept,
     "a retry that resends delivered recipients": _resent,
     "a route compared with case": _case_matters,
+    "a wish for silence that is forgotten": _never_is_forgotten,
+    "an alias of which only the first address counts": _alias_of_one,
 }

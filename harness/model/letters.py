@@ -15,13 +15,17 @@ STYLES: Sequence[Style] = ("in steps", "pipelined", "in chunks")
 _CHUNK = 7  # octets: line ends and dots come to lie at the joints
 
 
-def hand_over(host: str, port: int, sender: str, recipients: Sequence[str], content: bytes, style: Style) -> list[Says]:
-    """Send the mail; what the server said in the end for each recipient, "nothing" where its last reply is lost."""
+def hand_over(
+    host: str, port: int, sender: str, recipients: Sequence[str], content: bytes, style: Style, *, quiet: bool = False
+) -> list[Says]:
+    """Send the mail; what the server said in the end for each recipient, "nothing" where its last reply is lost.
+    ``quiet``: nobody is to be told what becomes of it."""
     client = Wire(host, port)
     try:
         _must(client.reply(), 220)
         client.hello()
-        commands = [f"MAIL FROM:<{sender}>", *(f"RCPT TO:<{recipient}>" for recipient in recipients)]
+        wish = " NOTIFY=NEVER" if quiet else ""
+        commands = [f"MAIL FROM:<{sender}>", *(f"RCPT TO:<{recipient}>{wish}" for recipient in recipients)]
         if style == "pipelined":
             client.say("".join(f"{command}\r\n" for command in commands).encode())
             mail, *answers = map(_says, client.replies(len(commands)))
@@ -33,6 +37,28 @@ def hand_over(host: str, port: int, sender: str, recipients: Sequence[str], cont
             return answers
         final = _in_chunks(client, content) if style == "in chunks" else _as_data(client, content)
         return [final if answer == "yes" else answer for answer in answers]
+    finally:
+        client.close()
+
+
+def break_off(
+    host: str, port: int, sender: str, recipients: Sequence[str], content: bytes, style: Style, *, reset: bool
+) -> None:
+    """Begin to send the mail, and be gone before its end: the connection is closed, or broken."""
+    client = Wire(host, port)
+    try:
+        _must(client.reply(), 220)
+        client.hello()
+        commands = [f"MAIL FROM:<{sender}>", *(f"RCPT TO:<{recipient}>" for recipient in recipients)]
+        client.say("".join(f"{command}\r\n" for command in commands).encode())
+        client.replies(len(commands))
+        if style == "in chunks":
+            client.say(b"BDAT %d\r\n%b" % (len(content), content))
+            client.reply()
+        elif client.ask(b"DATA").code == 354:
+            client.say(content + b".")  # no end yet
+        if reset:
+            client.reset()
     finally:
         client.close()
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from harness.model.letters import STYLES, Style, hand_over
+from harness.model.letters import STYLES, Style, break_off, hand_over
 from harness.model.world import NULL, Delivery, Host, Letter, Patience, Phase, Says, World
 from smtp_pair import Domain, Network, Server
 from smtp_pair.config import Retry
@@ -35,7 +35,13 @@ RECIPIENTS = (
     "her@c.test",
     "%@c.test",
     "him@nowhere.test",
+    "all@c.test",
+    "Both@A.test",
 )
+ALIASES: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "a.test": {"both": ("all@c.test", "you@a.test")},
+    "c.test": {"all": ("her@c.test", "Bob@b.test", "ghost@b.test", "everybody@c.test"), "everybody": ("%@c.test",)},
+}
 LINES = (b"", b".", b"..", b".a", b"a.", b"\xe9t\xe9", b"From me", b"\t", b"x" * 998)
 
 _TOO_LONG = 1 << 17
@@ -58,22 +64,24 @@ class NetworkMachine(RuleBasedStateMachine):
         self._seen: Counter[str] = Counter()
         self._changed: list[Mail] = []
 
-    @initialize()
-    def start(self) -> None:
-        """Three domains: anybody and no strangers; named users and bounces; anybody and silence."""
+    @initialize(durable=st.sampled_from([False, False, False, False, True]))  # it takes its time
+    def start(self, durable: bool) -> None:
+        """Three domains: anybody and no strangers; named users and bounces; anybody and silence. All of them sync what
+        they keep to the disk, or none does."""
         retry = Retry(PATIENCE.first, PATIENCE.factor, PATIENCE.most, PATIENCE.expiry, PATIENCE.warn, jitter=0.0)
         self.network = Network(
-            Domain("a.test"),
+            Domain("a.test", aliases=ALIASES["a.test"]),
             Domain("b.test", users=USERS, unreachable="bounce"),
-            Domain("c.test", unreachable="ignore"),
+            Domain("c.test", aliases=ALIASES["c.test"], unreachable="ignore"),
             directory=Path(self._folder.name),
+            durability="durable" if durable else "fast",
             clock="manual",
             retry=retry,
         ).start()
         hosts = [
-            Host("a.test", None, "refuse"),
+            Host("a.test", None, "refuse", ALIASES["a.test"]),
             Host("b.test", frozenset((*USERS, "postmaster")), "bounce"),
-            Host("c.test", None, "ignore"),
+            Host("c.test", None, "ignore", ALIASES["c.test"]),
         ]
         self.world = World(hosts, PATIENCE, self.network.clock.now())
 
@@ -85,17 +93,52 @@ class NetworkMachine(RuleBasedStateMachine):
         recipients=st.lists(st.sampled_from(RECIPIENTS), min_size=1, max_size=4, unique=True),
         lines=st.lists(st.sampled_from(LINES), max_size=4),
         style=st.sampled_from(STYLES),
+        quiet=st.sampled_from([False, False, True]),
     )
-    def send(self, domain: str, sender: str, recipients: Sequence[str], lines: Sequence[bytes], style: Style) -> None:
-        """A client brings a mail."""
-        if not self.world.hosts[domain].up:
-            return
-        token = f"token-{len(self._sent)}."
-        content = b"\r\n".join([b"Subject: " + token.encode(), b"", *lines, b""])
-        self._sent[token] = content
-        server = self.network[domain]
-        expected = self.world.offer(domain, Letter(token, sender), recipients)
-        assert hand_over(server.host, server.port, sender, recipients, content, style) == expected
+    def send(
+        self,
+        domain: str,
+        sender: str,
+        recipients: Sequence[str],
+        lines: Sequence[bytes],
+        style: Style,
+        quiet: bool,
+    ) -> None:
+        """A client brings a mail, and may not want to hear of it again."""
+        if self.world.hosts[domain].up:
+            self._send(domain, sender, recipients, lines, style, quiet=quiet)
+
+    @rule(
+        domain=domains,
+        phase=phases,
+        says=st.sampled_from(["later", "never"]),
+        recipients=st.lists(st.sampled_from(RECIPIENTS), min_size=1, max_size=3, unique=True),
+        style=st.sampled_from(("in steps", "pipelined")),
+    )
+    def send_and_be_refused_once(
+        self, domain: str, phase: Phase, says: Says, recipients: Sequence[str], style: Style
+    ) -> None:
+        """A server in good order refuses a client at one point, and nobody after it."""
+        host = self.world.hosts[domain]
+        if host.up and not host.moods:
+            host.moods[phase] = says
+            host.once.add(phase)
+            given = self.network[domain].faults.reject(phase, _TEXTS[says], times=1)
+            self._send(domain, SENDERS[0], recipients, [], style)
+            assert given.fired == (phase not in host.once)
+            self._calm(domain)
+
+    @rule(
+        domain=domains,
+        recipients=st.lists(st.sampled_from(RECIPIENTS), min_size=1, max_size=3, unique=True),
+        style=st.sampled_from(STYLES),
+        reset=st.booleans(),
+    )
+    def break_off(self, domain: str, recipients: Sequence[str], style: Style, reset: bool) -> None:
+        """A client is gone before the end of its mail: nobody gets it (C48)."""
+        host, server = self.world.hosts[domain], self.network[domain]
+        if host.up and not host.moods:
+            break_off(server.host, server.port, SENDERS[0], recipients, b"Subject: half\r\n\r\n", style, reset=reset)
 
     # -- what goes wrong -----------------------------------------------------------------------------------------------
 
@@ -104,7 +147,8 @@ class NetworkMachine(RuleBasedStateMachine):
         """From now on a server refuses at that point, whatever it is asked."""
         self._calm(domain)
         self.world.hosts[domain].moods[phase] = says
-        self.network[domain].faults.reject(phase, _TEXTS[says])
+        for command in ("DATA", "BDAT") if phase == "DATA" else (phase,):
+            self.network[domain].faults.reject(command, _TEXTS[says])
 
     @rule(domain=domains)
     def lose_replies(self, domain: str) -> None:
@@ -197,10 +241,28 @@ class NetworkMachine(RuleBasedStateMachine):
 
     # -- how -----------------------------------------------------------------------------------------------------------
 
+    def _send(
+        self,
+        domain: str,
+        sender: str,
+        recipients: Sequence[str],
+        lines: Sequence[bytes],
+        style: Style,
+        *,
+        quiet: bool = False,
+    ) -> None:
+        token = f"token-{len(self._sent)}."
+        content = b"\r\n".join([b"Subject: " + token.encode(), b"", *lines, b""])
+        self._sent[token] = content
+        server = self.network[domain]
+        expected = self.world.offer(domain, Letter(token, sender, quiet=quiet), recipients)
+        assert hand_over(server.host, server.port, sender, recipients, content, style, quiet=quiet) == expected
+
     def _calm(self, domain: str) -> None:
         host = self.world.hosts[domain]
         host.up = True
         host.moods.clear()
+        host.once.clear()
         self.network[domain].faults.clear()
 
     def _advance(self, seconds: float) -> None:

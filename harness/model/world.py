@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, groupby
 from typing import Literal
@@ -46,6 +46,8 @@ class Letter:
     sender: str
     told: tuple[str, frozenset[str]] | None = None
     """Of a notification: what became of whom."""
+    quiet: bool = False
+    """Whether nobody is to be told what becomes of it (NOTIFY=NEVER, RFC 3461 4.1)."""
 
 
 Delivery = tuple[str, str, str, tuple[str, frozenset[str]] | None]
@@ -71,13 +73,20 @@ class Host:
     domain: str
     users: frozenset[str] | None
     unreachable: WhenUnreachable
+    aliases: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Local parts that stand for addresses. None of them leads back to itself."""
     moods: dict[Phase, Says] = field(default_factory=dict)
     """What it says at a phase, whatever it is asked; "nothing" at the dot: it takes the mail, and its reply is lost."""
+    once: set[Phase] = field(default_factory=set)
+    """The moods that it has for one time."""
     up: bool = True
     waits: list[Batch] = field(default_factory=list)
 
-    def mood(self, phase: Phase) -> Says:
-        """What it says there."""
+    def says(self, phase: Phase) -> Says:
+        """What it says there, and whether it will say so again."""
+        if phase in self.once:
+            self.once.remove(phase)
+            return self.moods.pop(phase)
         return self.moods.get(phase, "yes")
 
 
@@ -133,22 +142,22 @@ class World:
     # -- a server takes a mail -----------------------------------------------------------------------------------------
 
     def _visit(self, host: Host, letter: Letter, recipients: Sequence[str]) -> list[Says]:
-        if host.mood("MAIL") != "yes":
-            return [host.mood("MAIL")] * len(recipients)
+        if (refusal := host.says("MAIL")) != "yes":
+            return [refusal] * len(recipients)
         answers = [self._may_enter(host, recipient) for recipient in recipients]
-        for phase in ("DATA", "dot"):
-            if host.mood(phase) in ("later", "never"):
-                return [host.mood(phase) if answer == "yes" else answer for answer in answers]
         entering = [recipient for recipient, answer in zip(recipients, answers, strict=True) if answer == "yes"]
-        if entering:
+        if not entering:
+            return answers
+        final = host.says("DATA")
+        if final == "yes":
+            final = host.says("dot")
+        if final in ("yes", "nothing"):
             self._take(host, letter, entering)
-        if host.mood("dot") == "nothing":
-            return ["nothing" if answer == "yes" else answer for answer in answers]
-        return answers
+        return [final if answer == "yes" else answer for answer in answers]
 
     def _may_enter(self, host: Host, recipient: str) -> Says:
-        if host.mood("RCPT") != "yes":
-            return host.mood("RCPT")
+        if (refusal := host.says("RCPT")) != "yes":
+            return refusal
         domain = _domain(recipient)
         if domain == host.domain:
             return "yes" if self._exists(host, recipient) else "never"
@@ -158,13 +167,24 @@ class World:
         return host.users is None or _local(recipient) in host.users
 
     def _take(self, host: Host, letter: Letter, recipients: Sequence[str]) -> None:
-        by_domain = groupby(sorted(recipients, key=_domain), key=_domain)
+        meant = {
+            (_local(end), _domain(end)): end for recipient in recipients for end in self._ends(host, recipient)
+        }  # each once
+        by_domain = groupby(sorted(meant.values(), key=_domain), key=_domain)
         for domain, some in by_domain:
             theirs = tuple(some)
             if domain == host.domain:
                 self._deliver(host, letter, theirs)
             elif domain in self.hosts or host.unreachable == "bounce":
                 self._attempt(host, Batch(letter, domain, theirs, self.now))
+
+    def _ends(self, host: Host, recipient: str) -> Iterator[str]:
+        """Where mail for a recipient goes: there, or where the alias leads that it is."""
+        if _domain(recipient) == host.domain and _local(recipient) in host.aliases:
+            for target in host.aliases[_local(recipient)]:
+                yield from self._ends(host, target)
+        else:
+            yield recipient
 
     def _deliver(self, host: Host, letter: Letter, recipients: Iterable[str]) -> None:
         for address in {recipient.lower() for recipient in recipients}:
@@ -210,7 +230,7 @@ class World:
 
     def _notify(self, host: Host, about: Letter, action: str, recipients: Iterable[str]) -> None:
         """One for all that failed at the same moment; never about a notification, or another null sender."""
-        if about.sender == NULL:
+        if about.sender == NULL or about.quiet:
             return
         told = (action, frozenset(one.lower() for one in recipients))
         batch = Batch(Letter(about.token, NULL, told), _domain(about.sender), (about.sender,), self.now)
