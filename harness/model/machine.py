@@ -251,6 +251,8 @@ class NetworkMachine(RuleBasedStateMachine):
         *,
         quiet: bool = False,
     ) -> None:
+        if style == "in chunks" and "DATA" in self.world.hosts[domain].moods:
+            style = "in steps"  # whoever sends chunks never asks to send DATA
         token = f"token-{len(self._sent)}."
         content = b"\r\n".join([b"Subject: " + token.encode(), b"", *lines, b""])
         self._sent[token] = content
