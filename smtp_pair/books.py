@@ -54,6 +54,6 @@ class Books:
             self._conservation.ended(entry.id, row.recipient.address, "dropped", self._hostname)
 
     def cut_short(self, entry: Entry, rows: Sequence[Row]) -> None:
-        """The server stopped in the middle of an attempt."""
+        """A next hop may have taken the mail, and its reply was never heard."""
         for row in rows:
             self._conservation.cut_short(entry.id, row.recipient.address)

@@ -172,12 +172,10 @@ class Conservation:
             return
         record.last = record.last or {}
         record.last[recipient] = str(said)
-        if forwarded:
-            if next_server and record.source != _EARLIER and not (record.arrived and record.arrived[recipient]):
-                why = f"{record.server} passed it on, and {next_server} has not got it"
-                self._fault("lost", recipient, mail_id, record, why)
-        elif said.code == 421 or said.enhanced == "4.4.2":
-            self.cut_short(mail_id, recipient)
+        arrived = record.source == _EARLIER or (record.arrived and record.arrived[recipient])
+        if forwarded and next_server and not arrived:
+            why = f"{record.server} passed it on, and {next_server} has not got it"
+            self._fault("lost", recipient, mail_id, record, why)
 
     def cut_short(self, mail_id: str, recipient: Address) -> None:
         """An attempt has ended before the next server's reply was there: it may have the mail, and gets it again."""

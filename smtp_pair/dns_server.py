@@ -13,7 +13,7 @@ from typing import Literal, cast, get_args
 
 from smtp_pair import background
 from smtp_pair.mail.address import domain_key
-from smtp_pair.mail.errors import ConfigError
+from smtp_pair.mail.errors import ConfigError, StartError
 
 Trouble = Literal["NXDOMAIN", "SERVFAIL", "REFUSED", "timeout", "wrong"]
 """``timeout``: no answer. ``wrong``: the answer to another question, which a resolver must not take for its own."""
@@ -81,11 +81,16 @@ class DnsServer:
     # -- start and stop: the network's to call -------------------------------------------------------------------------
 
     def bind(self) -> None:
-        """Take the port; the same one after a stop."""
+        """Take the port; the same one after a stop. Raises StartError where somebody else has it."""
         if self._socket is None:
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             self._socket.setblocking(False)
-            self._socket.bind((self.host, self.port))
+            try:
+                self._socket.bind((self.host, self.port))
+            except OSError as error:
+                self.unbind()
+                why = f"the name server can't use {self.host}:{self.port}: {error.strerror}"
+                raise StartError(error.errno, why) from None
             self.port = self._socket.getsockname()[1]
 
     def unbind(self) -> None:
@@ -105,7 +110,8 @@ class DnsServer:
         """Stop."""
         if self._transport is not None:
             self._transport.close()
-        self._transport = self._socket = None
+            self._transport = self._socket = None
+        self.unbind()  # what was bound and never opened
 
     def answer_or_none(self, packet: bytes) -> bytes | None:
         """The answer to a query; None for silence, which is all that rubbish gets."""

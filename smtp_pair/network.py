@@ -210,15 +210,15 @@ class Network:
         # Where the network has a name server of its own, that one knows the way to its domains too, and may be made to
         # forget it.
         table = Table(self._routes if self._dns is not None else {**self._routes, **own})
-        if self._dns is not None:
-            self._dns.introduce((server.domain, server.hostname) for server in servers.values())
-            background.run(self._dns.open())
         self._servers = servers
         self._process = os.getpid()
         self._running = True
         self._emptied_at = -1
         _running.add(self)
         try:
+            if self._dns is not None:
+                self._dns.introduce((server.domain, server.hostname) for server in servers.values())
+                background.run(self._dns.open())
             for server in servers.values():
                 server.open(table, resolver)
         except BaseException:

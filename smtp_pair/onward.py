@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -23,11 +24,19 @@ Deliver = Callable[[Entry, Sequence[Row], Content], Awaitable[Sequence[Reply]]]
 class Onward:
     """The ways of one server. Used on the event loop's thread only."""
 
-    def __init__(self, hostname: str, relay: Relay, resolver: Resolver | None, deliver: Deliver) -> None:
+    def __init__(
+        self,
+        hostname: str,
+        relay: Relay,
+        resolver: Resolver | None,
+        deliver: Deliver,
+        cut_short: Callable[[Entry, Sequence[Row]], None] = lambda entry, rows: None,
+    ) -> None:
         self._hostname = hostname
         self._relay = relay
         self._resolver = resolver
         self._deliver = deliver
+        self._cut_short = cut_short  # told of those whom a hop may have served without our hearing of it
 
     async def attempt(self, route: Route, entry: Entry, rows: Sequence[Row], content: Content) -> Sequence[Answer]:
         """Try it, once. Raises OSError when the mail can't be read."""
@@ -44,7 +53,12 @@ class Onward:
                 return [Answer(reply.no_route(row.recipient.address)) for row in rows]
 
     async def _at(self, hop: NextHop, entry: Entry, rows: Sequence[Row], content: Content) -> Sequence[Answer]:
-        replies = await self._relay.attempt(hop, entry.envelope(rows), content)
+        try:
+            replies = await self._relay.attempt(hop, entry.envelope(rows), content)
+        except asyncio.CancelledError:  # this server stops
+            self._cut_short(entry, rows)
+            raise
+        self._cut_short(entry, [row for row, said in zip(rows, replies, strict=False) if _broke_off(said)])
         notifies = self._relay.passes_on_dsn(hop)
         unreached = self._relay.unreached(hop)
         return [Answer(answer, hop, notifies, reached=answer is not unreached) for answer in replies]
@@ -66,3 +80,9 @@ class Onward:
             answers |= zip(left, theirs, strict=True)
             reached = reached or any(answer.reached for answer in theirs)
         return [replace(answers[number], reached=reached) for number in range(len(rows))]
+
+
+def _broke_off(said: Reply) -> bool:
+    """Whether that stands for a conversation that ended early: of a mail that was sent, the hop's own word is not
+    known."""
+    return said.code == 421 or said.enhanced == "4.4.2"

@@ -94,6 +94,7 @@ class Running:
             self._relay,
             resolver,
             lambda entry, rows, content: self._acceptance.deliver(entry, rows, content),  # it is made of the spool
+            self._books.cut_short,
         )
         self.spool = Spool(
             directory / "spool",
@@ -107,7 +108,6 @@ class Running:
             announce=self._announce,
             random=place.random,
             dropped=self._books.dropped,
-            cut_short=self._books.cut_short,
         )
         policy = admission.policy(config, routes, aliases, quota, place.clock)
         self._acceptance = Acceptance(

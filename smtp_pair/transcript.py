@@ -78,7 +78,7 @@ class Transcript:
     server: str
     """Who answered."""
     began: float
-    """Seconds since its network was made."""
+    """Seconds since the first session of its network, or the first one after ``fresh()``."""
     events: tuple[Event, ...]
     dropped: int = 0
     """How many events in the middle were forgotten: a session that never ends is not kept whole."""

@@ -149,6 +149,19 @@ def test_a_duplicate_after_a_lost_reply_is_no_fault(mail_network: MailNetwork) -
     assert duplicate.endswith("it came to smtp.b.test 2 times, for the reply to it was lost")
 
 
+def test_the_next_exchanger_gets_it_as_well(mail_network: MailNetwork) -> None:
+    """The first one has the mail and could not say so; within the same attempt it goes to the second, which passes it
+    on to the first."""
+    network = mail_network("a.test", "b.test", "c.test", dns=True)
+    for record in ("10 smtp.b.test", "20 smtp.c.test"):
+        network.dns.add("b.test", "MX", record)
+    network["b.test"].faults.drop("accepted", times=1)
+    network["a.test"].send("ann@b.test", subject="Twice")
+    network["b.test"].wait_for_all(2, subject="Twice")
+    network.settle()
+    assert len(network.assert_conserved().duplicates) == 1
+
+
 @pytest.mark.parametrize("durability", ["fast", "durable"])
 def test_a_stop_that_comes_before_the_reply(tmp_path: Path, durability: Any) -> None:
     """The next hop has taken the mail, and the server stops before it hears that: after the restart it is sent again,

@@ -14,6 +14,7 @@ from harness.rules_plugin import Connect
 from harness.wire import WireError, codes
 from smtp_pair import ConfigError, Domain, Network, Pair, Server
 from smtp_pair.config import Limits
+from smtp_pair.facts import Fact
 from smtp_pair.faults import Fault, Phase
 from smtp_pair.journal import read
 from smtp_pair.pytest_plugin import MailNetwork
@@ -306,6 +307,21 @@ def fired(server: Server) -> Callable[[], bool]:
     return lambda: event.wait(30)
 
 
+def test_several_wait_for_what_is_stalled(mail_pair: Pair, wire: Connect) -> None:
+    """Each of them is told when a stall begins, not the last one alone: none waits for what may never come."""
+    server = mail_pair.deathstar
+    server.faults.delay("RCPT", 0.3)
+    server.faults.stall("dot")
+    mail_pair.jaku.send("vader@deathstar.com")
+    waiters = [threading.Thread(target=mail_pair.settle, daemon=True) for _ in range(3)]
+    for one in waiters:
+        one.start()
+    for one in waiters:
+        one.join(10)
+    assert not any(one.is_alive() for one in waiters)
+    server.faults.clear()
+
+
 @pytest.mark.parametrize("phase", ["connect", "greeting", "EHLO", "RCPT", "body", "dot", "QUIT"])
 def test_a_stalled_server_stops(server: Server, mail_pair: Pair, fired: Callable[[], bool], phase: Phase) -> None:
     """No task is left, and nobody waits."""
@@ -449,7 +465,12 @@ def test_down_and_up_again(mail_pair: Pair, wire: Connect) -> None:
 def test_down_from_the_servers_own_thread(mail_pair: Pair, wire: Connect) -> None:
     """A listener may take its server down: the open sessions break all the same, and nobody waits for himself."""
     server = mail_pair.jaku
-    server.subscribe(lambda fact: server.faults.down() if fact.event == "received" else None)
+
+    def take_down(fact: Fact) -> None:
+        if fact.event == "received":
+            server.faults.down()
+
+    server.subscribe(take_down)
     client = wire(server)
     client.open("luke@jaku.com")
     assert client.data(b"Subject: Plans\r\n\r\n").code == 250

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from harness.processes import servers
 from smtp_pair import Network
 from smtp_pair.clients.quick import send
-from smtp_pair.mail.errors import ConfigError
+from smtp_pair.dns_server import DnsServer
+from smtp_pair.mail.errors import ConfigError, StartError
 
 SENDER = "me@a.test"
 
@@ -166,3 +168,33 @@ def test_up_asks_the_name_server_of_its_configuration(tmp_path: Path) -> None:
             send(host, int(port), recipient, subject="", body="", attachments={}, sender=SENDER)
             assert said in running.expect("failed ")
         assert running.stop() == 0
+
+
+def test_a_name_server_whose_port_is_taken(network: Network) -> None:
+    """Is named, and no server of the network stays: all ports can be taken again, and are at the next start."""
+    network.stop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((network.dns.host, network.dns.port))
+        with pytest.raises(StartError, match=f"the name server can't use 127.0.0.1:{network.dns.port}: "):
+            network.start()
+    network.start()
+    network["a.test"].send("ann@b.test", subject="By name")
+    network["b.test"].wait_for(subject="By name")
+
+
+def test_a_name_server_that_does_not_begin(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start that fails half-way leaves nothing: whatever was bound is given up."""
+    network.stop()
+
+    async def fail(server: DnsServer) -> None:
+        raise OSError("out of order")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DnsServer, "open", fail)
+        with pytest.raises(OSError, match="out of order"):
+            network.start()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((network["a.test"].host, network["a.test"].port))
+    network.start()
+    network["a.test"].send("ann@b.test", subject="By name")
+    network["b.test"].wait_for(subject="By name")

@@ -112,6 +112,18 @@ def test_nobody_arrives_after_the_close(acceptor: Acceptor, door: Door) -> None:
     assert door.arrived.empty()
 
 
+def test_one_that_is_closed_at_once(acceptor: Acceptor, door: Door) -> None:
+    """On the loop's own thread nothing comes in between: it is never watched."""
+
+    async def open_and_close() -> None:
+        acceptor.open(door.sock, door.arrive)
+        acceptor.close(door.sock)
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run_coroutine_threadsafe(open_and_close(), acceptor._loop).result(PATIENCE)
+
+
 def test_one_that_was_never_opened_is_closed(acceptor: Acceptor, door: Door) -> None:
     """As when a start fails half-way."""
     acceptor.close(door.sock)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 
 import pytest
 
 from smtp_pair import listener
-from smtp_pair.listener import listen
+from smtp_pair.acceptor import Acceptor
+from smtp_pair.listener import Door, listen
 from smtp_pair.mail.errors import StartError
 
 
@@ -145,3 +147,24 @@ def test_old_connections_do_not_block_a_restart() -> None:
     (again,) = listen("127.0.0.1", address[1], "smtp.a.test")
     assert again.getsockname() == address
     again.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the port can't be bound twice, or is shared")
+def test_a_door_that_somebody_else_has_opened() -> None:
+    """A port that is shut is only kept from those who ask nicely: it is named, and can be opened once it is free."""
+
+    def acceptor() -> Acceptor:
+        raise AssertionError("nobody is to arrive")
+
+    door = Door(listen("127.0.0.1", 0, "smtp.a.test"), "smtp.a.test", acceptor)
+    door.shut_or_reopen(shut=True)
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", door.port))
+        other.listen()
+        with pytest.raises(StartError, match=f"smtp.a.test can't listen on 127.0.0.1:{door.port}: the port is in use"):
+            door.shut_or_reopen(shut=False)
+        assert door.shut
+    door.shut_or_reopen(shut=False)
+    with closing(socket.create_connection(("127.0.0.1", door.port), timeout=30)):
+        door.close()
