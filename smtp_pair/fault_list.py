@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary
 from smtp_pair import fault_words
 from smtp_pair.config import Domain
 from smtp_pair.faults import DECIDING, NOISE, BrokenTls, Fault, Fired, Phase, StoreTrouble, phase_of, refusal
+from smtp_pair.mail.address import domain_key
 from smtp_pair.mail.errors import ConfigError
 from smtp_pair.mail.pattern import address_pattern, name_pattern
 from smtp_pair.mail.reply import Reply
@@ -74,6 +75,9 @@ class Given:
     def clear(self) -> None:
         """Take it back; sessions that it stalls go on. A second time does nothing."""
         self._take_back(self._in_force)
+
+    def __repr__(self) -> str:
+        return f"<Given {'; '.join(str(one.fault) for one in self._in_force)}, fired {self.fired} times>"
 
     def __enter__(self) -> Self:
         return self
@@ -293,7 +297,7 @@ class Faults:
     def add(self, *faults: Fault | str) -> Given:
         """Give faults that are made already, or as the command line has them: ``add('RCPT reject "451 4.3.0"')``. They
         are taken back together."""
-        values = [fault_words.parse(one) if isinstance(one, str) else one for one in faults]
+        values = [self._in_words(one) if isinstance(one, str) else one for one in faults]
         for one in values:
             self._check(one)
         self._count += 1
@@ -393,6 +397,12 @@ class Faults:
             unknown = [name for name in settings if name not in fault_words.KEYS]
             raise ConfigError(f"{unknown[0]}: unknown; known are {', '.join(fault_words.LIMITS)}") from None
         return self.add(fault)
+
+    def _in_words(self, text: str) -> Fault:
+        domain, fault = fault_words.parse_for_domain(text)
+        if domain is not None and domain_key(domain) not in map(domain_key, self.names):
+            raise ConfigError(f"{text!r}: domain: these are the faults of {self.names[-1]}, not of {domain}")
+        return fault
 
     def _check(self, fault: object) -> None:
         if not isinstance(fault, Fault):
