@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 
 from smtp_pair import fault_words
 from smtp_pair.config import Domain
-from smtp_pair.faults import DECIDING, NOISE, BrokenTls, Fault, Fired, Phase, StoreTrouble, phase_of, refusal
+from smtp_pair.faults import DECIDING, NOISE, OPENING, BrokenTls, Fault, Fired, Phase, StoreTrouble, phase_of, refusal
 from smtp_pair.mail.address import domain_key
 from smtp_pair.mail.errors import ConfigError
 from smtp_pair.mail.pattern import address_pattern, name_pattern
@@ -160,6 +160,8 @@ class Faults:
         """Whether there is any: all that a session asks where there is none."""
         self.changed: Callable[[], None] = lambda: None
         """Called after each change, by whoever made it: the server opens and closes its port."""
+        self.renewed: Callable[[], None] = lambda: None
+        """Called when that changes with which sessions begin: a connection that was kept knows nothing of it."""
         self.told: Callable[[Fired], None] = lambda _: None
         """Told of each that came to pass: the server's journal."""
         self.names = names
@@ -414,11 +416,14 @@ class Faults:
         self._put(tuple(one for one in self._in_force if one not in gone))
 
     def _put(self, in_force: tuple[InForce, ...]) -> None:
+        changed = {*self._in_force} ^ {*in_force}
         self._in_force = in_force
         self.active = bool(in_force) or self._by_address
         for watcher in tuple(self._watchers):
             watcher()
         self.changed()
+        if any(one.fault.place in OPENING for one in changed):
+            self.renewed()
 
 
 def _is_here(fault: Fault, phase: Phase) -> bool:

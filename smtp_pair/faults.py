@@ -56,6 +56,8 @@ _LIMITS = ("times", "nth", "to", "sender", "client", "session", "probability")
 _KNOWS_RECIPIENTS = ("RCPT", "DATA", "BDAT", "body", "dot", "any")
 _KNOWS_SENDER = ("MAIL", *_KNOWS_RECIPIENTS)
 _CAN_FOLLOW = ("drop", "reset", "half_close", "stall", "delay", "garbage")
+OPENING = ("connect", "greeting", "EHLO", "HELO", "STARTTLS", "AUTH")
+"""Places that a session comes to once, as it begins."""
 DECIDING = ("reply", "drop", "reset", "half_close", "garbage")
 """Kinds after which there is nothing left to decide in that place: the first of them is the only one."""
 
