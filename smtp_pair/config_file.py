@@ -93,7 +93,8 @@ class _Document:
                 found.append(config.table(Fault, table))
             except ConfigError as error:
                 key = str(error).partition(":")[0]
-                raise self._error(f"[[domain.fault]]:{number}", f"fault.{error}", ["fault", key]) from None
+                why = str(error) if key == "fault" else f"fault.{error}"  # of no key in particular
+                raise self._error(f"[[domain.fault]]:{number}", why, ["fault", key]) from None
         return found
 
     def _routes(self, table: object, allow_remote: bool) -> dict[str, Destination]:

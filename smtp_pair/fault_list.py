@@ -21,7 +21,8 @@ from weakref import WeakKeyDictionary
 
 from smtp_pair import fault_words
 from smtp_pair.config import Domain
-from smtp_pair.faults import DECIDING, NOISE, BrokenTls, Fault, Fired, Phase, StoreTrouble, phase_of, refusal
+from smtp_pair.faults import DECIDING, NOISE, OPENING, BrokenTls, Fault, Fired, Phase, StoreTrouble, phase_of, refusal
+from smtp_pair.mail.address import domain_key
 from smtp_pair.mail.errors import ConfigError
 from smtp_pair.mail.pattern import address_pattern, name_pattern
 from smtp_pair.mail.reply import Reply
@@ -76,6 +77,9 @@ class Given:
     def clear(self) -> None:
         """Take it back; sessions that it stalls go on. A second time does nothing."""
         self._take_back(self._in_force)
+
+    def __repr__(self) -> str:
+        return f"<Given {'; '.join(str(one.fault) for one in self._in_force)}, fired {self.fired} times>"
 
     def __enter__(self) -> Self:
         return self
@@ -158,6 +162,8 @@ class Faults:
         """Whether there is any: all that a session asks where there is none."""
         self.changed: Callable[[], None] = lambda: None
         """Called after each change, by whoever made it: the server opens and closes its port."""
+        self.renewed: Callable[[], None] = lambda: None
+        """Called when that changes with which sessions begin: a connection that was kept knows nothing of it."""
         self.told: Callable[[Fired], None] = lambda _: None
         """Told of each that came to pass: the server's journal."""
         self.names = names
@@ -306,7 +312,7 @@ class Faults:
     def add(self, *faults: Fault | str) -> Given:
         """Give faults that are made already, or as the command line has them: ``add('RCPT reject "451 4.3.0"')``. They
         are taken back together."""
-        values = [fault_words.parse(one) if isinstance(one, str) else one for one in faults]
+        values = [self._in_words(one) if isinstance(one, str) else one for one in faults]
         for one in values:
             self._check(one)
         given = Given(values, self._remove, f"{self._seed}/{next(self._number)}")
@@ -407,6 +413,12 @@ class Faults:
             raise ConfigError(f"{unknown[0]}: unknown; known are {', '.join(fault_words.LIMITS)}") from None
         return self.add(fault)
 
+    def _in_words(self, text: str) -> Fault:
+        domain, fault = fault_words.parse_for_domain(text)
+        if domain is not None and domain_key(domain) not in map(domain_key, self.names):
+            raise ConfigError(f"{text!r}: domain: these are the faults of {self.names[-1]}, not of {domain}")
+        return fault
+
     def _check(self, fault: object) -> None:
         if not isinstance(fault, Fault):
             raise ConfigError(f"{fault!r} is no Fault, and no text that says one")
@@ -416,14 +428,18 @@ class Faults:
     def _remove(self, gone: Sequence[InForce]) -> None:
         self._put(lambda in_force: tuple(one for one in in_force if one not in gone))
 
-    def _put(self, changed: Callable[[tuple[InForce, ...]], tuple[InForce, ...]]) -> None:
+    def _put(self, change: Callable[[tuple[InForce, ...]], tuple[InForce, ...]]) -> None:
         with self._lock:
-            self._in_force = changed(self._in_force)
+            before = self._in_force
+            self._in_force = change(before)
             self.active = bool(self._in_force) or self._by_address
+            changed = {*before} ^ {*self._in_force}
         # Without the lock, for who is told may wait for the servers' thread.
         for watcher in tuple(self._watchers):
             watcher()
         self.changed()
+        if any(one.fault.place in OPENING for one in changed):
+            self.renewed()
 
 
 def _is_here(fault: Fault, phase: Phase) -> bool:

@@ -58,6 +58,8 @@ _KNOWS_RECIPIENTS = ("RCPT", "DATA", "BDAT", "body", "dot", "accepted", "any")
 _KNOWS_SENDER = ("MAIL", *_KNOWS_RECIPIENTS)
 # And keep a client from learning that its mail was taken. Any other answer to it would be a lie that no server tells.
 _CAN_FOLLOW = ("drop", "reset", "half_close", "stall", "delay", "garbage")
+OPENING = ("connect", "greeting", "EHLO", "HELO", "STARTTLS", "AUTH")
+"""Places that a session comes to once, as it begins."""
 DECIDING = ("reply", "drop", "reset", "half_close", "garbage")
 """Kinds after which there is nothing left to decide in that place: the first of them is the only one."""
 
@@ -222,7 +224,7 @@ class Fired:
     """The recipient that it was about; at the dot, the first one."""
 
     def __str__(self) -> str:
-        return f"{self.phase}: {self.fault}"
+        return str(self.fault) if self.phase == self.fault.place else f"{self.phase}: {self.fault}"
 
     @property
     def data(self) -> dict[str, str]:
@@ -354,9 +356,21 @@ def _extensions(value: object) -> tuple[str, ...]:
 
 
 def _pattern(value: object) -> str:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value:
         raise ConfigError(f"{value!r} is no pattern: an address or a name, * stands for anything")
     return value
+
+
+def _recipients(value: object) -> str:
+    """What no address is like, is a slip of the pen: the fault would never come to pass."""
+    text = _pattern(value)
+    if "@" not in text and "*" not in text and text.lower() != "postmaster":
+        raise ConfigError(f"{text!r} is no address; did you mean {text + '@*'!r}?")
+    return text
+
+
+def _senders(value: object) -> str:
+    return "" if value == "" else _recipients(value)  # the null sender, of notifications
 
 
 def _chance(value: object) -> float:
@@ -379,8 +393,8 @@ _VALUES: dict[str, Any] = {
 _CONDITIONS: dict[str, Any] = {
     "times": checks.positive,
     "nth": checks.positive,
-    "to": _pattern,
-    "sender": _pattern,
+    "to": _recipients,
+    "sender": _senders,
     "client": _pattern,
     "session": checks.positive,
     "probability": _chance,

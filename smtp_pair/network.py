@@ -248,9 +248,14 @@ class Network:
             seed=self._seed,
         )
         server.more_to_explain = partial(self._on_its_way, config.name)
+        server.faults.renewed = partial(self._renew, server.hostname)
         for listener in self._listeners:
             server.subscribe(listener)
         return server
+
+    def _renew(self, hostname: str) -> None:
+        for server in self.servers:
+            server.let_go(hostname)
 
     def stop(self) -> None:
         """Stop all servers. A second stop does nothing, nor does one in a forked child, for they run in its parent."""

@@ -85,12 +85,17 @@ def add(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRepor
     if not shown or SHOWN in item.stash:
         return
     item.stash[SHOWN] = True
-    text = "\n\n".join(
-        part for part in (transcript.render(said, LINES, brief=True), "\n".join(_state(networks)), kept) if part
-    )
+    shown = transcript.render(said, LINES, brief=True) or _nobody(networks)
+    text = "\n\n".join(part for part in (shown, "\n".join(_state(networks)), kept) if part)
     report.sections.append((TITLE, text))
     for properties in (item.user_properties, report.user_properties):  # JUnit XML has no sections
         properties.append((TITLE.replace(" ", "_"), text))
+
+
+def _nobody(networks: Sequence[Network]) -> str:
+    """Most often the client went elsewhere: so here is where it should have gone."""
+    servers = [f"{server.hostname} at {server.address}" for network in networks for server in network]
+    return f"no client said anything to {', '.join(servers)}"
 
 
 def _state(networks: Sequence[Network]) -> Iterator[str]:

@@ -107,6 +107,13 @@ class Relay:
         lane.give_back(client)
         return replies
 
+    def let_go(self, name: str) -> None:
+        """Keep no connection to the host of that name."""
+        for hop, lane in self._hops.items():
+            if hop.name == name:
+                for client in lane.clear():
+                    client.abort()
+
     async def close(self) -> None:
         """Part from every hop."""
         lanes, self._hops = self._hops, {}

@@ -180,6 +180,10 @@ class Running:
             if hostname in (None, session.helo):
                 session.cut()
 
+    def let_go(self, hostname: str) -> None:
+        """Keep no connection to that host."""
+        self._relay.let_go(hostname)
+
     def _session(self) -> Session:
         return Session(self._house, self._loop)
 

@@ -363,6 +363,11 @@ class Server(Waits):
         if self._running is not None:
             await self._running.cut(hostname)
 
+    def let_go(self, hostname: str) -> None:
+        """Keep no connection to that host: the next mail for it begins a session. From any thread."""
+        if self._running is not None:
+            background.loop().call_soon_threadsafe(self._running.let_go, hostname)
+
     async def settled(self) -> bool:
         """Wait until no mail is being accepted and no attempt to pass one on is under way; whether there was any."""
         return self._running is not None and await self._running.settled()

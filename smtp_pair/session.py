@@ -275,9 +275,11 @@ class Session(SMTP):
                     line = await self._line()
                     if line is None:
                         return
+                    secret = talk.authenticating or line.lstrip()[:4].upper() == b"AUTH"
+                    self._log.command(line, self._heard, secret=secret)  # whatever a fault may make of it
                     if self._faults.active:
-                        await self._disturbed.command(talk, line, self._answer)
-                    elif (answer := self._answer(talk, line)) is not None:
+                        await self._disturbed.command(talk, line, self._obey)
+                    elif (answer := self._obey(talk, line)) is not None:
                         self._say(answer)
                     if len(self._unsent) >= _GROUP:
                         await self._flush()
@@ -313,10 +315,6 @@ class Session(SMTP):
         """A fault comes to pass."""
         self._faults.note(fired)
         self._log.note(f"fault: {fired.fault}")
-
-    def _answer(self, talk: Conversation, line: bytes, refusal: Reply | None = None) -> Reply | None:
-        self._log.command(line, self._heard, secret=talk.authenticating or line.lstrip()[:4].upper() == b"AUTH")
-        return self._obey(talk, line, refusal)
 
     def _obey(self, talk: Conversation, line: bytes, refusal: Reply | None = None) -> Reply | None:
         secret = talk.authenticating
@@ -402,9 +400,9 @@ class Session(SMTP):
 
     async def _hand_over(self, talk: Conversation, reader: ContentReader | ChunkReader) -> None:
         """The mail is here whole: it is accepted, or it is not."""
-        effects = await self._disturbed.dot() if self._faults.active else None
         content = reader.content()
         self._log.body(content, self._heard, too_big=reader.too_big)
+        effects = await self._disturbed.dot() if self._faults.active else None
         origin = Origin(talk.client, *self._peer(), talk.with_protocol)
         envelope = talk.content_ended()
         objection = self._objection(reader, content)

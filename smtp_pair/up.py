@@ -178,12 +178,11 @@ def _with_fault(domains: list[Domain], text: str) -> list[Domain]:
         if name is not None and domain_key(name) not in names:
             known = ", ".join(domain.name for domain in domains)
             raise ConfigError(f"{text!r}: no domain is called {name!r}; there are {known}")
-        return [
-            replace(domain, faults=(*domain.faults, fault))
-            if name is None or domain_key(name) == domain_key(domain.name)
-            else domain
-            for domain in domains
-        ]
+        chosen = [domain for domain in domains if name is None or domain_key(name) == domain_key(domain.name)]
+        for domain in chosen:
+            if fault.tls and domain.tls == "off":
+                raise ConfigError(f"{text!r}: {domain.name} has no TLS that could be broken; tls = ... of --config")
+        return [replace(one, faults=(*one.faults, fault)) if one in chosen else one for one in domains]
     except ConfigError as error:
         raise ConfigError(f"--fault: {error}") from None
 

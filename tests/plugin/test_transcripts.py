@@ -50,6 +50,17 @@ def test_a_failing_test_shows_what_was_said(run_suite: RunSuite) -> None:
     result.stdout.fnmatch_lines(SHOWN)
 
 
+def test_where_nobody_said_anything(run_suite: RunSuite) -> None:
+    """A mail that went elsewhere is waited for in vain: the report tells where the servers were."""
+    result = run_suite("def test_it(mail_pair): mail_pair.jaku.wait_for(timeout=0)")
+    result.stdout.re_match_lines(
+        [
+            "-* mail transcript -*",
+            r"no client said anything to smtp.jaku.com at 127.0.0.1:\d+, smtp.deathstar.com at 127.0.0.1:\d+$",
+        ],
+    )
+
+
 def test_under_xdist_as_well(run_suite: RunSuite, pytester: pytest.Pytester) -> None:
     """Reports travel between processes."""
     result = run_suite(FAILS, "-n2", "--junit-xml=report.xml")

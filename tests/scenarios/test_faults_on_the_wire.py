@@ -552,3 +552,27 @@ def test_a_partition_in_the_middle_of_a_greeting(mail_pair: Pair) -> None:
         assert mail_pair.jaku.queue[0].last.startswith("451 4.4.1")
     mail_pair.jaku.retry_now()
     assert mail_pair.deathstar.wait_for().subject == "Plans"
+
+
+def test_a_kept_connection_does_not_outlive_what_sessions_begin_with(mail_network: MailNetwork) -> None:
+    """A relay keeps its connection for the next mail. A fault that a session meets as it begins is met by the very next
+    mail all the same, and is forgotten with it: what one test hid, the next one is offered."""
+    network = mail_network("a.test", "b.test", clock="manual")
+    a, b = network
+
+    def pass_on() -> None:
+        a.send("you@b.test", sender="me@a.test")
+        network.settle()
+
+    pass_on()
+    greeted = b.faults.reject("greeting", "421 4.3.2 not now", times=1)
+    pass_on()
+    assert (greeted.fired, a.queue[0].last) == (1, "421 4.3.2 not now")
+    a.retry_now()
+    network.settle()
+    with b.faults.hide("PIPELINING") as hidden:
+        pass_on()
+        assert hidden.fired == 1
+    pass_on()
+    assert "PIPELINING" in next(event.text for event in b.transcripts[-1].events[1:] if event.kind == "reply")
+    assert len(b.messages) == 4

@@ -202,6 +202,28 @@ def test_nobody_there(mail_network: MailNetwork) -> None:
     assert said.notes == ["no connection: Connection refused"]
 
 
+@pytest.mark.parametrize("fault", ["NOOP drop", "NOOP reject 451", "NOOP delay 0.01", "NOOP garbage"])
+def test_a_command_that_meets_a_fault(server: Server, connect: Callable[[Server], socket.socket], fault: str) -> None:
+    """The command is told, and before what became of it: also where it got no answer."""
+    server.faults.add(fault)
+    client = connect(server)
+    client.sendall(b"NOOP\r\n")
+    client.recv(1000)
+    client.close()
+    said = [event.text for event in ended(server).events[1:3]]
+    assert said[0] == "NOOP" and said[1].startswith("fault: NOOP ")
+
+
+def test_a_mail_that_meets_a_fault(server: Server) -> None:
+    """What a client sent before the connection was dropped at the dot is told, and kept."""
+    server.faults.drop("dot")
+    with pytest.raises(smtplib.SMTPServerDisconnected), smtplib.SMTP(server.host, server.port) as client:
+        client.sendmail("a@b.test", ["luke@jaku.com"], "Subject: x\r\n\r\nx\r\n")
+    body, note = ended(server).events[-2:]
+    assert (body.kind, body.content) == ("body", b"Subject: x\r\n\r\nx\r\n")
+    assert note.text == "fault: dot drop"
+
+
 def test_the_same_seed_gives_the_same_transcript(tmp_path: Path) -> None:
     """Delivery, a deferral, retries that take hours, a bounce: two runs differ in nothing but what the normal form
     leaves out."""

@@ -67,6 +67,10 @@ def strikes(faults: Faults, moment: Moment) -> list[str]:
         ({"phase": "RCPT", "drop": True, "times": 0}, "times: 0"),
         ({"phase": "RCPT", "drop": True, "nth": 1.5}, "nth: 1.5"),
         ({"phase": "RCPT", "drop": True, "to": 3}, "to: 3"),
+        ({"phase": "RCPT", "drop": True, "to": "vader"}, "to: 'vader' is no address; did you mean 'vader@*'?"),
+        ({"phase": "RCPT", "drop": True, "to": ""}, "to: ''"),
+        ({"phase": "RCPT", "drop": True, "sender": "luke"}, "sender: 'luke' is no address"),
+        ({"phase": "RCPT", "drop": True, "client": ""}, "client: ''"),
         ({"phase": "RCPT", "drop": True, "session": True}, "session: True"),
         ({"phase": "RCPT", "drop": True, "probability": 2}, "probability: 2"),
         ({"down": True, "times": 2}, "times: a server is down for all"),
@@ -147,6 +151,28 @@ def test_words_that_say_nothing(words: str, culprit: str) -> None:
 def test_words_may_name_a_domain() -> None:
     assert fault_words.parse_for_domain("domain=b.test down") == ("b.test", Fault(down=True))
     assert fault_words.parse_for_domain("down") == (None, Fault(down=True))
+
+
+def test_words_for_another_domain() -> None:
+    """A server takes the words that name it, by either name, and not those for another: that fault would be at the
+    wrong server."""
+    faults = Faults("smtp.b.test", "b.test")
+    faults.add("domain=B.test RCPT drop", "domain=smtp.b.test MAIL drop")
+    with pytest.raises(ConfigError, match="these are the faults of b.test, not of c.test"):
+        faults.add("domain=c.test down")
+    assert [fault.phase for fault in faults] == ["RCPT", "MAIL"]
+
+
+def test_what_was_given_says_what_it_is() -> None:
+    """In a debugger, or printed: the fault, and how often it came to pass."""
+    given = Faults("a.test").reject("RCPT", "451 4.3.0 no", times=2, sender="")
+    assert repr(given) == '<Given RCPT reply "451 4.3.0 no" times=2 sender=, fired 0 times>'
+
+
+def test_what_came_to_pass_names_its_place_once() -> None:
+    """With ``any``, which place it was."""
+    assert str(Fired(Fault(phase="RCPT", drop=True), "RCPT", "[::1]:1")) == "RCPT drop"
+    assert str(Fired(Fault(drop=True), "RCPT", "[::1]:1")) == "RCPT: any drop"
 
 
 @pytest.mark.parametrize(
@@ -230,6 +256,15 @@ def test_a_file_is_told_its_line(tmp_path: Any, line: int, broken: str, said: st
     with pytest.raises(ConfigError) as refused:
         config_file.load(path)
     assert str(refused.value).startswith(f"{path}:{line}: {said}")
+
+
+def test_a_file_is_told_where_nothing_is_to_go_wrong(tmp_path: Any) -> None:
+    """Which table it is; there is no key to name."""
+    path = tmp_path / "mail.toml"
+    path.write_text(TOML.replace('reply = "451 4.3.0"\n', ""))
+    with pytest.raises(ConfigError) as refused:
+        config_file.load(path)
+    assert str(refused.value).startswith(f"{path}:4: fault: nothing to do wrong is given; it needs one of reply, ")
 
 
 def test_a_domain_checks_them() -> None:

@@ -64,7 +64,7 @@ def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         ([*FREE_PORTS, "--ready-file", "taken"], "--ready-file: taken can't be written: Is a directory"),
         (["--fault", "RCPT reject 951"], "--fault: 'RCPT reject 951': reply: '951' is no reply"),
         (["--fault", "domain=naboo.com down"], "no domain is called 'naboo.com'; there are jaku.com, deathstar.com"),
-        (["--fault", "tls expired"], "--fault: faults: tls: there is none to break"),
+        (["--fault", "tls expired"], "--fault: 'tls expired': jaku.com has no TLS that could be broken"),
     ],
 )
 def test_up_names_what_cannot_be(
