@@ -251,9 +251,12 @@ async def test_q_and_ctrl_c_leave(show: Show, key: str) -> None:
 
 @pytest.mark.parametrize("over", ["c", "question_mark", "slash"])
 async def test_ctrl_c_leaves_from_everywhere(show: Show, over: str) -> None:
-    """From the form, where it would copy, from the help and from the filter."""
+    """From the help, and from the form and the filter, where it would copy what is selected."""
     async with show() as shown:
         await shown.press(over)
+        if isinstance(shown.app.focused, Input):
+            await shown.write("word")
+            shown.app.focused.select_all()
         await shown.pilot.press("ctrl+c")
         assert not shown.app.is_running or shown.app._exit
 

@@ -113,6 +113,29 @@ def test_it_stops_and_leaves_the_terminal_sane(
     assert not (tmp_path / "ready").exists()
 
 
+def test_a_signal_before_the_panes_stand_is_not_lost(terminal: list[Terminal], tmp_path: Path) -> None:
+    """A supervisor may change its mind as soon as the servers are ready."""
+    one = Terminal(tmp_path, "up", "--tui", "--ready-file", tmp_path / "ready", *FREE_PORTS)
+    terminal.append(one)
+    while not (tmp_path / "ready").exists():
+        assert one.process.poll() is None
+    one.process.send_signal(signal.SIGTERM)
+    assert one.ended() == 0
+    assert termios.tcgetattr(one.end) == one.modes and b"stopped; the mails are in" in one.output
+
+
+def test_a_network_from_a_configuration(terminal: list[Terminal], tmp_path: Path) -> None:
+    """Each of its domains has a pane."""
+    text = "".join(f'[[domain]]\nname = "{name}.test"\nport = 0\n' for name in "abcd")
+    (tmp_path / "four.toml").write_text(text)
+    one = Terminal(tmp_path, "up", "--tui", "--config", "four.toml")
+    terminal.append(one)
+    for name in ("a.test", "b.test", "c.test", "d.test", "client", "quit"):
+        one.expect(name)
+    one.type("q")
+    assert one.ended() == 0 and one.is_sane()
+
+
 def test_a_mail_is_sent_and_kept(terminal: list[Terminal], tmp_path: Path) -> None:
     """s: the scripted mail goes to the real servers, is seen, and lies in their folders afterwards."""
     one = up(terminal, tmp_path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -22,7 +22,7 @@ from smtp_pair.screen.panes.dialogs import ComposeScreen, HelpScreen, MailScreen
 from smtp_pair.screen.panes.feed import Feed
 from smtp_pair.screen.panes.mail_view import OpenMail
 from smtp_pair.screen.panes.model import Panes, Place
-from smtp_pair.screen.panes.widgets import Block, MailList, Pane, StreamView, hints, tabs
+from smtp_pair.screen.panes.widgets import Block, MailList, Pane, hints, tabs
 
 TICK = 0.1
 """Seconds between two looks at the feed: what has come in between is drawn at once."""
@@ -249,7 +249,7 @@ def scripted_mail(domains: list[str]) -> scripted.ScriptedMail:
     return scripted.ScriptedMail(f"luke@{home}", (f"obiwan@{home}", *onward, NOWHERE))
 
 
-_WELCOME: Iterable[Line] = (
+_WELCOME = (
     Line("", "s sends the scripted mail: three files, three recipients, three outcomes", "faint"),
     Line("", "c writes one", "faint"),
 )
@@ -266,4 +266,3 @@ _THEME = Theme(
     surface="#161b22",
     panel="#161b22",
 )
-__all__ = ["Actions", "PanesApp", "StreamView", "scripted_mail"]

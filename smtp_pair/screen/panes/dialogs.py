@@ -23,7 +23,6 @@ from smtp_pair.screen.panes.stream import Row, row, rows_of
 from smtp_pair.screen.panes.widgets import Block, Rows, hints, tabs
 from smtp_pair.server_msg import one_line
 
-_ALWAYS = Binding("ctrl+c", "app.quit", show=False, priority=True)
 _BOX = """
     {name} {{ align: center middle; background: #0d1117 60%; }}
     {name} > Vertical {{ background: #0d1117; border: round #3d5a80; padding: 0 1; }}
@@ -35,7 +34,6 @@ class MailScreen(ModalScreen[None]):
 
     CSS = _BOX.format(name="MailScreen") + "MailScreen > Vertical { width: 94%; max-width: 110; height: 92%; }"
     BINDINGS: ClassVar[list[BindingType]] = [
-        _ALWAYS,
         Binding("escape,q,enter", "dismiss", show=False),
         Binding("right,tab,l", "turn(1)", show=False, priority=True),
         Binding("left,shift+tab,h", "turn(-1)", show=False, priority=True),
@@ -108,7 +106,6 @@ class ComposeScreen(ModalScreen[Draft | None]):
     """
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        _ALWAYS,
         Binding("escape", "close", show=False),
         Binding("ctrl+s", "send", show=False, priority=True),
         Binding("ctrl+o", "pick", show=False, priority=True),
@@ -243,10 +240,7 @@ class HelpScreen(ModalScreen[None]):
     """What the keys do."""
 
     CSS = _BOX.format(name="HelpScreen") + "HelpScreen > Vertical { width: 66; max-width: 96%; height: auto; }"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        _ALWAYS,
-        Binding("escape,q,enter,space,question_mark,f1", "dismiss", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter,space,question_mark,f1", "dismiss", show=False)]
 
     def __init__(self, panes: int) -> None:
         super().__init__()
