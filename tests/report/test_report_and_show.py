@@ -24,8 +24,12 @@ HOSTILE = (
 def data(tmp_path: Path) -> Iterator[Path]:
     """Of two servers that have stopped: a mail forwarded, one refused in part, one that waits."""
     folder = tmp_path / "data"
-    with Network("a.test", "b.test", directory=folder, routes={"dead.test": "127.0.0.1:9"}, durability="durable") as net:
-        net["a.test"].send(["ann@a.test", "bob@b.test", "you@nowhere.test"], subject="Plans", body="See.\n", sender="me@a.test")
+    with Network(
+        "a.test", "b.test", directory=folder, routes={"dead.test": "127.0.0.1:9"}, durability="durable"
+    ) as net:
+        net["a.test"].send(
+            ["ann@a.test", "bob@b.test", "you@nowhere.test"], subject="Plans", body="See.\n", sender="me@a.test"
+        )
         net["b.test"].wait_for(subject="Plans")
         net["a.test"].send("you@dead.test", subject="Waits", sender="me@a.test")
         net.settle()
@@ -165,10 +169,13 @@ def test_no_control_of_a_mail_reaches_the_terminal(
     raw: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither from a title, a field, a name, nor from the text, nor from the mail as it is stored."""
-    with Network(Domain("a.test"), directory=tmp_path) as net, smtplib.SMTP(net["a.test"].host, net["a.test"].port) as c:
+    with (
+        Network(Domain("a.test"), directory=tmp_path) as net,
+        smtplib.SMTP(net["a.test"].host, net["a.test"].port) as c,
+    ):
         c.sendmail("me@a.test", ["ann@a.test"], HOSTILE)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert show_command.main(tmp_path, "", raw=raw) == 0
     out = capsys.readouterr().out
     assert "\\x1b[2J" in out
-    assert [character for character in out if character != "\n" and not character.isprintable()] == []
+    assert [character for character in out if character not in "\t\n" and not character.isprintable()] == []

@@ -18,7 +18,7 @@ from tests.report.hostile import TRAP, mails
 
 LookAt = Callable[..., Looked]
 
-SUITE = '''
+SUITE = """
 import smtplib
 from smtp_pair.clients import samples, scripted
 
@@ -49,7 +49,7 @@ def test_gets_through_in_the_end(mail_network):
 
 def test_without_mail():
     pass
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +178,9 @@ def test_hostile_mails_do_nothing(look: LookAt, tmp_path: Path) -> None:
         assert page.locator(strange).count() == 0
         frames = page.frames[1:]
         assert len(frames) >= 40
-        assert page.evaluate("[...document.querySelectorAll('iframe')].every(one => one.getAttribute('sandbox') === '')")
+        assert page.evaluate(
+            "[...document.querySelectorAll('iframe')].every(one => one.getAttribute('sandbox') === '')"
+        )
         for frame in frames:
             assert frame.locator(f"{strange}, meta[http-equiv=refresh], [href], iframe, svg, video, audio").count() == 0
         assert looked.misdeeds == []
@@ -263,5 +265,3 @@ def test_a_failure_has_its_report_beside_the_transcript(look: LookAt, report: Pa
     link = looked.page.locator(".mail .file a").first.get_attribute("href")
     assert (file.parent / link).is_file()
     assert looked.misdeeds == []
-
-

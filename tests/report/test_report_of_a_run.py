@@ -203,7 +203,9 @@ def test_allure_has_transcript_and_mails(run_suite: RunSuite, pytester: pytest.P
     pytest.importorskip("allure_pytest", reason="allure-pytest is in the group report")
     run_suite(SOURCE, "-k", "first", "--mail-report=mail.html", "--alluredir=allure")
     [told] = [json.loads(path.read_bytes()) for path in (pytester.path / "allure").glob("*-result.json")]
-    attached = {one["name"]: (pytester.path / "allure" / one["source"]).read_text("utf-8") for one in told["attachments"]}
+    attached = {
+        one["name"]: (pytester.path / "allure" / one["source"]).read_text("utf-8") for one in told["attachments"]
+    }
     assert attached.keys() == {"mail transcript", "smtp.jaku.com 1"}
     assert "RCPT TO:<luke@jaku.com>" in attached["mail transcript"]
     assert "Subject: First of all" in attached["smtp.jaku.com 1"]

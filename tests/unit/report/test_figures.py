@@ -10,7 +10,9 @@ from smtp_pair.transcript import Event, Transcript
 
 def received(mail: str, moment: float, *recipients: tuple[str, str], server: str = "smtp.a.test") -> Fact:
     there = [{"address": address, "outcome": outcome} for address, outcome in recipients]
-    return Fact("received", moment, server, mail, {"recipients": there, "title": f"title of {mail}", "sender": "me@a.test"})
+    return Fact(
+        "received", moment, server, mail, {"recipients": there, "title": f"title of {mail}", "sender": "me@a.test"}
+    )
 
 
 def attempt(event: str, mail: str, moment: float, recipient: str, hop: str, **more: object) -> Fact:
@@ -20,14 +22,22 @@ def attempt(event: str, mail: str, moment: float, recipient: str, hop: str, **mo
 
 FACTS = (
     received("1", 100.0, ("ann@a.test", "delivered"), ("bob@b.test", "queued")),
-    Fact("refused", 100.5, "smtp.a.test", "", {"recipient": "<x@nowhere.test>", "reply": "550 5.1.2 no route", "sender": ""}),
+    Fact(
+        "refused",
+        100.5,
+        "smtp.a.test",
+        "",
+        {"recipient": "<x@nowhere.test>", "reply": "550 5.1.2 no route", "sender": ""},
+    ),
     attempt("deferred", "1", 101.0, "bob@b.test", "smtp.b.test (127.0.0.1:2525)", again=103.0),
     attempt("forwarded", "1", 103.0, "bob@b.test", "smtp.b.test (127.0.0.1:2626)"),
     received("2", 104.0, ("you@dead.test", "queued")),
     attempt("deferred", "2", 104.5, "you@dead.test", "127.0.0.1:9", again=999.0),
 )
-SAID = Transcript("client 1", "smtp.a.test", 0.0, (Event(0.1, "body"), Event(0.35, "reply", "250 2.0.0 taken")))
-TEST = Test("t", began=100.0, ended=102.0, servers=(ServerSeen("smtp.a.test", "a.test"),), sessions=(SAID,), facts=FACTS)
+SAID = Transcript("client 1", "smtp.a.test", 0.0, (Event(0.25, "body"), Event(0.5, "reply", "250 2.0.0 taken")))
+TEST = Test(
+    "t", began=100.0, ended=102.0, servers=(ServerSeen("smtp.a.test", "a.test"),), sessions=(SAID,), facts=FACTS
+)
 
 
 def test_the_network_is_what_was_used() -> None:
@@ -45,7 +55,10 @@ def test_each_recipient_that_waits_has_its_attempts() -> None:
     """Relative to when its mail was accepted; one without an end has none."""
     first, second = waits(FACTS)
     assert (first.recipient, first.end, first.title) == ("bob@b.test", "forwarded", "title of 1")
-    assert [(one.after, one.event, one.again) for one in first.attempts] == [(1.0, "deferred", 3.0), (3.0, "forwarded", None)]
+    assert [(one.after, one.event, one.again) for one in first.attempts] == [
+        (1.0, "deferred", 3.0),
+        (3.0, "forwarded", None),
+    ]
     assert (second.recipient, second.end) == ("you@dead.test", "")
 
 
