@@ -60,7 +60,7 @@ def harmless_body(html: str, pictures: Mapping[str, str]) -> str:
     # What no ">" follows is no tag, and the parser would look for its end from each "<" to the last character.
     end = html.rfind(">") + 1
     try:
-        filter_.feed(html[:end].replace("\0", "") + escape(html[end:].replace("\0", ""), quote=False))
+        filter_.feed(html[:end].replace("\0", "") + html[end:].replace("\0", "").replace("<", "&lt;"))
         filter_.close()
     except (AssertionError, ValueError, NotImplementedError):  # its way to say of a declaration that it is none
         filter_.kept.append("<p>[the rest can't be read as HTML]</p>")

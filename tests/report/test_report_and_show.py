@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import smtplib
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ HOSTILE = (
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Iterator[Path]:
+def data(tmp_path: Path) -> Path:
     """Of two servers that have stopped: a mail forwarded, one refused in part, one that waits."""
     folder = tmp_path / "data"
     with Network(
@@ -33,7 +32,7 @@ def data(tmp_path: Path) -> Iterator[Path]:
         net["b.test"].wait_for(subject="Plans")
         net["a.test"].send("you@dead.test", subject="Waits", sender="me@a.test")
         net.settle()
-    yield folder
+    return folder
 
 
 def run(*words: str | Path) -> int:

@@ -23,7 +23,8 @@ import smtplib
 from smtp_pair.clients import samples, scripted
 
 HTML = (
-    b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\\r\\nContent-Type: multipart/alternative; boundary=x\\r\\n\\r\\n--x\\r\\n\\r\\n"
+    b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\\r\\nContent-Type: multipart/alternative; boundary=x\\r\\n\\r\\n"
+    b"--x\\r\\n\\r\\n"
     b"Your order is on its way.\\r\\n--x\\r\\nContent-Type: text/html; charset=utf-8\\r\\n\\r\\n"
     b"<h1 style='color:#0a7'>Hello</h1><p>Your <b>order</b> is on its way.</p>\\r\\n--x--\\r\\n"
 )
@@ -223,7 +224,7 @@ def _report_of_hostile_mails(folder: Path, address: str) -> Path:
 
 
 def test_ten_thousand_mails_stay_usable(look: LookAt, tmp_path: Path) -> None:
-    """Those beyond the limit are rows, which name their files; the page stays small enough to be opened and scrolled."""
+    """Those beyond the limit are rows, which name their files; the page stays small enough to open and scroll."""
     body = b"Subject: Offer\r\nContent-Type: text/html\r\n\r\n<p>" + b"word " * 20_000
     mails = tuple(
         MailSeen(
