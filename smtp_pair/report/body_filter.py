@@ -57,8 +57,10 @@ def frame(html: str, pictures: Mapping[str, str]) -> str:
 def harmless_body(html: str, pictures: Mapping[str, str]) -> str:
     """The HTML with nothing but what is shown."""
     filter_ = _Filter(pictures)
+    # What no ">" follows is no tag, and the parser would look for its end from each "<" to the last character.
+    end = html.rfind(">") + 1
     try:
-        filter_.feed(html.replace("\0", ""))
+        filter_.feed(html[:end].replace("\0", "") + html[end:].replace("\0", "").replace("<", "&lt;"))
         filter_.close()
     except (AssertionError, ValueError, NotImplementedError):  # its way to say of a declaration that it is none
         filter_.kept.append("<p>[the rest can't be read as HTML]</p>")

@@ -74,7 +74,8 @@ class Looked:
     def each_tab(self) -> Iterator[None]:
         """Show the first tab of all mails, then the second ..."""
         most = self.page.evaluate(
-            "Math.max(0, ...[...document.querySelectorAll('.tabs')].map(t => t.querySelectorAll(':scope>input').length))"
+            "Math.max(0, ...[...document.querySelectorAll('.tabs')]"
+            ".map(tabs => tabs.querySelectorAll(':scope>input').length))"
         )
         for number in range(most):
             self.page.evaluate(

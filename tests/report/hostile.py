@@ -39,7 +39,7 @@ BODIES = {
     "image that fails": f'<img src=x onerror="{_RUN}">',
     "image from elsewhere": f'<img src="{TRAP}/pixel.gif">',
     "image set": f'<img srcset="{TRAP}/1.png 1x, {TRAP}/2.png 2x"><picture><source srcset="{TRAP}/3.png"></picture>',
-    "image with a lazy handler": f'<img loading=lazy src="data:image/png;base64,AAAA" onload="{_RUN}" onerror="{_RUN}">',
+    "image with handlers": f'<img src="data:image/png;base64,AAAA" onload="{_RUN}" onerror="{_RUN}">',
     "svg that loads": _SVG,
     "svg that animates": f'<svg><animate onbegin="{_RUN}" attributeName=x dur=1s></svg>',
     "svg that uses": f'<svg><use href="{TRAP}/s.svg#x"/></svg>',
@@ -56,9 +56,9 @@ BODIES = {
     "prefetch": f'<link rel="prefetch" href="{TRAP}/p"><link rel="preload" as="image" href="{TRAP}/l.png">',
     "icon and manifest": f'<link rel="icon" href="{TRAP}/i.ico"><link rel="manifest" href="{TRAP}/m.json">',
     "import of a style": f'<style>@import "{TRAP}/i.css"; @import url({TRAP}/j.css);</style>',
-    "font": f'<style>@font-face{{font-family:x;src:url({TRAP}/f.woff)}} p{{font-family:x}}</style><p>x</p>',
+    "font": f"<style>@font-face{{font-family:x;src:url({TRAP}/f.woff)}} p{{font-family:x}}</style><p>x</p>",
     "background": f'<p style="background:url({TRAP}/b.png)">x</p><table background="{TRAP}/t.png"><tr><td>x</table>',
-    "background in disguise": f'<p style="background:u\\72l({TRAP}/e.png)">x</p><p style="background:u/**/rl({TRAP}/c)">',
+    "background in disguise": f'<p style="background:u\\72l({TRAP}/e)">x</p><p style="background:u/**/rl({TRAP}/c)">',
     "image set in a style": f'<p style="background:image-set(&quot;{TRAP}/is.png&quot; 1x)">x</p>',
     "list and cursor": f'<ul style="list-style:url({TRAP}/l.png)"><li>x</ul><p style="cursor:url({TRAP}/c.cur),auto">x',
     "end of a style": f'<style></style><img src=x onerror="{_RUN}"></style>',
@@ -71,16 +71,16 @@ BODIES = {
     "media": f'<video src="{TRAP}/v.mp4" poster="{TRAP}/p.png" autoplay></video><audio src="{TRAP}/a.mp3" autoplay>',
     "details that toggle": f'<details open ontoggle="{_RUN}"><summary>x</summary>x</details>',
     "marquee": f'<marquee onstart="{_RUN}">x</marquee>',
-    "template": f'<template shadowrootmode=open><script>{_RUN}</script></template>',
+    "template": f"<template shadowrootmode=open><script>{_RUN}</script></template>",
     "comment": f'<!--><img src=x onerror="{_RUN}">--><!--!><script>{_RUN}</script>-->',
-    "cdata": f'<![CDATA[<script>{_RUN}</script>]]><![if gte mso 9]><script>{_RUN}</script><![endif]>',
-    "textarea": f'<textarea></textarea><script>{_RUN}</script></textarea><title></title><script>{_RUN}</script></title>',
+    "cdata": f"<![CDATA[<script>{_RUN}</script>]]><![if gte mso 9]><script>{_RUN}</script><![endif]>",
+    "textarea": f"<textarea></textarea><script>{_RUN}</script><title></title><script>{_RUN}</script></title>",
     "noscript": f'<noscript><p title="</noscript><img src=x onerror={_RUN}>"></noscript>',
-    "attribute that ends": f'<p title=\'"><script>{_RUN}</script>\' style=\'"><script>{_RUN}</script>\'>x</p>',
+    "attribute that ends": f"<p title='\"><script>{_RUN}</script>' style='\"><script>{_RUN}</script>'>x</p>",
     "end of the frame": f'"></iframe><script>{_RUN}</script><iframe srcdoc="',
-    "entities": f'&lt;script&gt;{_RUN}&lt;/script&gt;&#60;script&#62;{_RUN}&#60;/script&#62;',
+    "entities": f"&lt;script&gt;{_RUN}&lt;/script&gt;&#60;script&#62;{_RUN}&#60;/script&#62;",
     "nul in a tag": f'<scr\0ipt>{_RUN}</scr\0ipt><img src=x o\0nerror="{_RUN}">',
-    "all over the page": f'<div style="position:fixed;inset:0;z-index:99999;background:red"><a href="{TRAP}/c">x</a></div>',
+    "all over the page": f'<div style="position:fixed;inset:0;background:red"><a href="{TRAP}/c">x</a></div>',
 }
 """HTML bodies."""
 
@@ -118,18 +118,20 @@ def mails(address: str) -> Iterator[Hostile]:
     yield Hostile("attachment: html", _with_file("page.html", "text/html", BODIES["script"].encode()))
     polyglot = b"GIF89a/*<script>" + _RUN.encode() + b"</script>*/=1;"
     yield Hostile("attachment: gif that is a script", _with_file("x.gif", "image/gif", polyglot))
-    strange = f"text/html;x=\"'><script>{_RUN}</script>\""
+    strange = f'text/html;x="\'><script>{_RUN}</script>"'
     yield Hostile("type: strange", _with_file("x", strange, b"x"))
     quoted = f'"<script>{_RUN}</script>"@evil.test'
     yield Hostile("sender: markup", _mail("text/plain", "x", subject="sender"), sender=quoted)
-    yield Hostile("recipient: refused markup", _mail("text/plain", "x", subject="to"), recipient=f"<b>{_RUN}</b>@x.test")
+    yield Hostile(
+        "recipient: refused markup", _mail("text/plain", "x", subject="to"), recipient=f"<b>{_RUN}</b>@x.test"
+    )
     local = '"</text></svg><script>1</script>"@deathstar.com'
     yield Hostile("recipient: markup", _mail("text/plain", "x", subject="to a name"), recipient=local)
     cid = (
-        b'Subject: cid\r\nContent-Type: multipart/related; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n'
+        b"Subject: cid\r\nContent-Type: multipart/related; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n"
         b'<img src="cid:a"><img src="cid:b"><img src="CID:c&quot; onerror=&quot;x">\r\n--b\r\n'
         b"Content-Type: image/png\r\nContent-ID: <a>\r\n\r\n" + svg + b"\r\n--b\r\n"
-        b'Content-Type: image/svg+xml\r\nContent-ID: <b>\r\n\r\n' + svg + b"\r\n--b--\r\n"
+        b"Content-Type: image/svg+xml\r\nContent-ID: <b>\r\n\r\n" + svg + b"\r\n--b--\r\n"
     )
     yield Hostile("picture of the mail's own that is a program", cid)
 

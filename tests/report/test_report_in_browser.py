@@ -18,12 +18,13 @@ from tests.report.hostile import TRAP, mails
 
 LookAt = Callable[..., Looked]
 
-SUITE = '''
+SUITE = """
 import smtplib
 from smtp_pair.clients import samples, scripted
 
 HTML = (
-    b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\\r\\nContent-Type: multipart/alternative; boundary=x\\r\\n\\r\\n--x\\r\\n\\r\\n"
+    b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\\r\\nContent-Type: multipart/alternative; boundary=x\\r\\n\\r\\n"
+    b"--x\\r\\n\\r\\n"
     b"Your order is on its way.\\r\\n--x\\r\\nContent-Type: text/html; charset=utf-8\\r\\n\\r\\n"
     b"<h1 style='color:#0a7'>Hello</h1><p>Your <b>order</b> is on its way.</p>\\r\\n--x--\\r\\n"
 )
@@ -49,7 +50,7 @@ def test_gets_through_in_the_end(mail_network):
 
 def test_without_mail():
     pass
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +179,9 @@ def test_hostile_mails_do_nothing(look: LookAt, tmp_path: Path) -> None:
         assert page.locator(strange).count() == 0
         frames = page.frames[1:]
         assert len(frames) >= 40
-        assert page.evaluate("[...document.querySelectorAll('iframe')].every(one => one.getAttribute('sandbox') === '')")
+        assert page.evaluate(
+            "[...document.querySelectorAll('iframe')].every(one => one.getAttribute('sandbox') === '')"
+        )
         for frame in frames:
             assert frame.locator(f"{strange}, meta[http-equiv=refresh], [href], iframe, svg, video, audio").count() == 0
         assert looked.misdeeds == []
@@ -221,7 +224,7 @@ def _report_of_hostile_mails(folder: Path, address: str) -> Path:
 
 
 def test_ten_thousand_mails_stay_usable(look: LookAt, tmp_path: Path) -> None:
-    """Those beyond the limit are rows, which name their files; the page stays small enough to be opened and scrolled."""
+    """Those beyond the limit are rows, which name their files; the page stays small enough to open and scroll."""
     body = b"Subject: Offer\r\nContent-Type: text/html\r\n\r\n<p>" + b"word " * 20_000
     mails = tuple(
         MailSeen(
@@ -263,5 +266,3 @@ def test_a_failure_has_its_report_beside_the_transcript(look: LookAt, report: Pa
     link = looked.page.locator(".mail .file a").first.get_attribute("href")
     assert (file.parent / link).is_file()
     assert looked.misdeeds == []
-
-

@@ -22,6 +22,9 @@ beginning to its end, read best together."""
 PURE = {
     *("aliases", "checks", "config", "content", "facts", "fault_words", "faults", "greylist"),
     *("parameters", "policy", "protocol", "recorder", "routes", "sasl", "server_msg", "transcript"),
+    *("report.body_filter", "report.figures", "report.kept", "report.mail_parts", "report.mail_view", "report.markup"),
+    *("report.network_map", "report.page", "report.plots", "report.retries", "report.run", "report.section"),
+    *("report.sequence", "report.styles", "report.time_line"),
 }
 """Decisions without effects: tested without a socket, a disk or a loop."""
 EFFECTS = {

@@ -39,7 +39,7 @@ def test_help_and_version_import_nothing_heavy(tmp_path: Path) -> None:
     assert done.stdout.endswith(f"smtp-pair {smtp_pair.__version__}\n[]\n")
 
 
-@pytest.mark.parametrize("name", ["up", "send", "compose", "demo"])
+@pytest.mark.parametrize("name", ["up", "send", "compose", "queue", "show", "report", "demo"])
 def test_every_command_says_what_it_does(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`smtp-pair --help` names the command, and `smtp-pair COMMAND --help` describes it."""
     for words in (["--help"], [name, "--help"]):
