@@ -104,7 +104,10 @@ class Relay:
         except BaseException:
             client.abort()
             raise
-        lane.give_back(client)
+        if client.usable and all(answer.temporary for answer in replies):
+            await client.close()  # it may take no more mails in this session (OpenSMTPD: 100), but in another one
+        else:
+            lane.give_back(client)
         return replies
 
     def let_go(self, name: str) -> None:

@@ -64,6 +64,19 @@ async def test_a_connection_is_kept_for_the_next_mail(
 
 
 @pytest.mark.parametrize("offers", OFFERS)
+async def test_a_session_that_takes_no_more_mails_is_given_up(
+    scripted_hop: StartHop, relay: Relay, offers: Sequence[str]
+) -> None:
+    """Where MAIL is refused for now, it may be for the mails before: the next attempt begins another session."""
+    hop = await scripted_hop({"MAIL": [b"250 2.1.0 x", b"452 4.5.3 too many mails", b"250 2.1.0 x"]}, offers)
+    assert codes(await relay.attempt(hop.hop, ENVELOPE, read)) == [250, 250]
+    assert codes(await relay.attempt(hop.hop, ENVELOPE, read)) == [452, 452]
+    assert hop.connections == 1
+    assert codes(await relay.attempt(hop.hop, ENVELOPE, read)) == [250, 250]
+    assert hop.connections == 2
+
+
+@pytest.mark.parametrize("offers", OFFERS)
 @pytest.mark.parametrize(
     ("replies", "expected"),
     [
