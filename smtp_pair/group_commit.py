@@ -67,20 +67,18 @@ class Files:
 
     def undo(self) -> None:
         """Remove all that was made. Quietly: this must not hide why."""
-        self._close()
-        remove_quietly(reversed(self.made))
-
-    def _close(self) -> None:
         while self._open:
             with contextlib.suppress(OSError):
                 os.close(self._open.pop())
+        remove_quietly(reversed(self.made))
 
     def _sync(self) -> None:
-        try:
-            for descriptor in self._open:
+        while self._open:
+            descriptor = self._open.pop()
+            try:
                 os.fsync(descriptor)
-        finally:
-            self._close()
+            finally:
+                os.close(descriptor)
 
     def _name(self) -> None:
         for path, to in self._to_rename:
@@ -91,12 +89,17 @@ class Files:
 def commit(group: Sequence[Files], *, durable: bool) -> None:
     """Bring the files of each to where they belong; with ``durable``, on the disk. What failed has its ``error``, and
     nothing of it is left."""
-    if durable:
-        _sync(group)
-        _sync_folders(group, lambda files: files._folders_first)
-    _each(group, Files._name)
-    if durable:
-        _sync_folders(group, lambda files: files._folders_last)
+    try:
+        if durable:
+            _sync(group)
+            _sync_folders(group, lambda files: files._folders_first)
+        _each(group, Files._name)
+        if durable:
+            _sync_folders(group, lambda files: files._folders_last)
+    except BaseException:  # a fault of ours: nobody knows how far they came
+        for files in group:
+            files.undo()
+        raise
     for files in group:
         if files.error is not None:
             files.undo()
@@ -108,6 +111,8 @@ def _sync(group: Sequence[Files]) -> None:
     others = [work for work in map(_in_another_thread, shares[1:]) if work is not None]
     _each(shares[0], Files._sync)
     wait(others)
+    for work in others:
+        work.result()
 
 
 def _in_another_thread(share: Sequence[Files]) -> Future[None] | None:
@@ -133,7 +138,7 @@ def _each(group: Sequence[Files], step: Callable[[Files], None]) -> None:
         if files.error is None:
             try:
                 step(files)
-            except Exception as error:
+            except OSError as error:
                 files.error = error
 
 
@@ -147,7 +152,7 @@ def _sync_folders(group: Sequence[Files], folders: Callable[[Files], Iterable[st
                 try:
                     sync_folder(folder)
                     failed[folder] = None
-                except Exception as error:
+                except OSError as error:
                     failed[folder] = error
             files.error = failed[folder]
 
@@ -181,7 +186,7 @@ class Groups(Generic[T, R]):
                 group, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
                 try:
                     results = await in_thread(self._work, group)
-                except Exception as error:  # whoever waits must not wait for good
+                except Exception as error:  # noqa: BLE001 - whoever waits must not wait for good
                     results = [error] * len(group)
                 self._done(group, results)
         finally:
