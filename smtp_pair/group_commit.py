@@ -27,7 +27,7 @@ R = TypeVar("R")
 
 LARGEST = 32
 """Mails in a group: it holds their files open."""
-_SYNCERS = 4
+_SYNCERS = 16
 _HELD = 4  # files that one mail may hold open in it; what it has besides is synced by itself
 
 
