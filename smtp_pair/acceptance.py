@@ -233,7 +233,7 @@ class Acceptance:
                     ready.append((self._ready(mail, stored), receipt))
                 except Exception as error:  # noqa: BLE001 - told by _undo
                     self._answer(receipt, self._undo(mail, stored, error))
-        errors = self._journal.keep_together([one.fact for one, _ in ready])
+        errors = self._journal.keep_together([one.fact for one, _ in ready]) if ready else []
         for (one, receipt), unkept in zip(ready, errors, strict=True):
             try:
                 if unkept is not None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -20,14 +19,12 @@ from typing import Generic, TypeVar
 
 from smtp_pair.disk import in_thread, remove_quietly, sync_folder, write_new, write_unsynced
 
-log = logging.getLogger(__name__)
-
 T = TypeVar("T")
 R = TypeVar("R")
 
 LARGEST = 32
 """Mails in a group: it holds their files open."""
-_SYNCERS = 16
+_SYNCERS = 16  # at the same time; on a disk that others use too, each of them waits for long, with nothing to do
 _HELD = 4  # files that one mail may hold open in it; what it has besides is synced by itself
 
 
@@ -109,8 +106,10 @@ def _sync(group: Sequence[Files]) -> None:
     """Several at the same time: file systems that keep a journal write it once for all who wait for it."""
     shares = [group[first::_SYNCERS] for first in range(min(_SYNCERS, len(group)))]
     others = [work for work in map(_in_another_thread, shares[1:]) if work is not None]
-    _each(shares[0], Files._sync)
-    wait(others)
+    try:
+        _each(shares[0], Files._sync)
+    finally:
+        wait(others)
     for work in others:
         work.result()
 
