@@ -44,6 +44,8 @@ class Journal:
 
     def keep_together(self, facts: Sequence[Fact]) -> list[Exception | None]:
         """The same for several, in one write where that can be done: for each, what :meth:`keep` would raise."""
+        if len(facts) == 1:
+            return [self._failure(facts[0])]
         try:
             self._write(b"".join([fact.line() for fact in facts]), b"".join(map(server_msg.entry, facts)))
         except Exception:  # noqa: BLE001 - one that can't be kept is no reason to refuse the others
