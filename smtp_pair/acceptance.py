@@ -196,14 +196,14 @@ class Acceptance:
         try:
             stored = self._store_here(mail)
             return self._finish(mail, stored)  # in fast mode, committing to the spool costs nothing yet
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told by _undo
             return self._undo(mail, stored, error)
 
     async def _accept_by_and_by(self, mail: Incoming) -> Receipt:
         """A mail that is to hold up no other: it is big, or goes to the spool alone, which has groups of its own."""
         try:
             stored = await in_thread(self._store_here, mail)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told by _undo
             return self._undo(mail, None, error)
         return await self._commit(mail, stored)
 
@@ -214,7 +214,7 @@ class Acceptance:
                 await self._spool.commit(mail.entry)
                 committed = True
             return self._finish(mail, stored)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told by _undo
             if committed and mail.entry is not None:
                 await self._spool.withdraw(mail.entry)
             return self._undo(mail, stored, error)
@@ -231,16 +231,16 @@ class Acceptance:
             else:
                 try:
                     ready.append((self._ready(mail, stored), receipt))
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - told by _undo
                     self._answer(receipt, self._undo(mail, stored, error))
-        errors = self._journal.keep_together([one.fact for one, _ in ready])
-        for (one, receipt), error in zip(ready, errors, strict=True):
+        errors = self._journal.keep_together([one.fact for one, _ in ready]) if ready else []
+        for (one, receipt), unkept in zip(ready, errors, strict=True):
             try:
-                if error is not None:
-                    raise error
+                if unkept is not None:
+                    raise unkept
                 answer = self._conclude(one)
-            except Exception as failed:
-                answer = self._undo(one.mail, one.stored, failed)
+            except Exception as fault:  # noqa: BLE001 - told by _undo
+                answer = self._undo(one.mail, one.stored, fault)
             self._answer(receipt, answer)
 
     def _committed(self, receipt: asyncio.Future[Receipt], commit: asyncio.Task[Receipt]) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -20,14 +19,12 @@ from typing import Generic, TypeVar
 
 from smtp_pair.disk import in_thread, remove_quietly, sync_folder, write_new, write_unsynced
 
-log = logging.getLogger(__name__)
-
 T = TypeVar("T")
 R = TypeVar("R")
 
 LARGEST = 32
 """Mails in a group: it holds their files open."""
-_SYNCERS = 4
+_SYNCERS = 16  # at the same time; on a disk that others use too, each of them waits for long, with nothing to do
 _HELD = 4  # files that one mail may hold open in it; what it has besides is synced by itself
 
 
@@ -67,20 +64,18 @@ class Files:
 
     def undo(self) -> None:
         """Remove all that was made. Quietly: this must not hide why."""
-        self._close()
-        remove_quietly(reversed(self.made))
-
-    def _close(self) -> None:
         while self._open:
             with contextlib.suppress(OSError):
                 os.close(self._open.pop())
+        remove_quietly(reversed(self.made))
 
     def _sync(self) -> None:
-        try:
-            for descriptor in self._open:
+        while self._open:
+            descriptor = self._open.pop()
+            try:
                 os.fsync(descriptor)
-        finally:
-            self._close()
+            finally:
+                os.close(descriptor)
 
     def _name(self) -> None:
         for path, to in self._to_rename:
@@ -91,12 +86,17 @@ class Files:
 def commit(group: Sequence[Files], *, durable: bool) -> None:
     """Bring the files of each to where they belong; with ``durable``, on the disk. What failed has its ``error``, and
     nothing of it is left."""
-    if durable:
-        _sync(group)
-        _sync_folders(group, lambda files: files._folders_first)
-    _each(group, Files._name)
-    if durable:
-        _sync_folders(group, lambda files: files._folders_last)
+    try:
+        if durable:
+            _sync(group)
+            _sync_folders(group, lambda files: files._folders_first)
+        _each(group, Files._name)
+        if durable:
+            _sync_folders(group, lambda files: files._folders_last)
+    except BaseException:  # a fault of ours: nobody knows how far they came
+        for files in group:
+            files.undo()
+        raise
     for files in group:
         if files.error is not None:
             files.undo()
@@ -106,8 +106,12 @@ def _sync(group: Sequence[Files]) -> None:
     """Several at the same time: file systems that keep a journal write it once for all who wait for it."""
     shares = [group[first::_SYNCERS] for first in range(min(_SYNCERS, len(group)))]
     others = [work for work in map(_in_another_thread, shares[1:]) if work is not None]
-    _each(shares[0], Files._sync)
-    wait(others)
+    try:
+        _each(shares[0], Files._sync)
+    finally:
+        wait(others)
+    for work in others:
+        work.result()
 
 
 def _in_another_thread(share: Sequence[Files]) -> Future[None] | None:
@@ -133,7 +137,7 @@ def _each(group: Sequence[Files], step: Callable[[Files], None]) -> None:
         if files.error is None:
             try:
                 step(files)
-            except Exception as error:
+            except OSError as error:
                 files.error = error
 
 
@@ -147,7 +151,7 @@ def _sync_folders(group: Sequence[Files], folders: Callable[[Files], Iterable[st
                 try:
                     sync_folder(folder)
                     failed[folder] = None
-                except Exception as error:
+                except OSError as error:
                     failed[folder] = error
             files.error = failed[folder]
 
@@ -181,7 +185,7 @@ class Groups(Generic[T, R]):
                 group, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
                 try:
                     results = await in_thread(self._work, group)
-                except Exception as error:  # whoever waits must not wait for good
+                except Exception as error:  # noqa: BLE001 - whoever waits must not wait for good
                     results = [error] * len(group)
                 self._done(group, results)
         finally:

@@ -44,16 +44,18 @@ class Journal:
 
     def keep_together(self, facts: Sequence[Fact]) -> list[Exception | None]:
         """The same for several, in one write where that can be done: for each, what :meth:`keep` would raise."""
+        if len(facts) == 1:
+            return [self._failure(facts[0])]
         try:
             self._write(b"".join([fact.line() for fact in facts]), b"".join(map(server_msg.entry, facts)))
-        except Exception:
-            return list(map(self._failure, facts))  # one that can't be kept is no reason to refuse the others
+        except Exception:  # noqa: BLE001 - one that can't be kept is no reason to refuse the others
+            return list(map(self._failure, facts))
         return [None] * len(facts)
 
     def _failure(self, fact: Fact) -> Exception | None:
         try:
             self.keep(fact)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whoever asked tells of it
             return error
         return None
 

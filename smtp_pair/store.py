@@ -110,7 +110,7 @@ class Store:
             group.append(files)
             try:
                 results.append(self._write(files, delivery))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whoever asked tells of it
                 files.error = error
                 results.append(error)
         commit(group, durable=self._durable)

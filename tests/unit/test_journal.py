@@ -177,3 +177,18 @@ def test_the_journal_is_json_lines(tmp_path: Path) -> None:
         "mail": "17-a-1",
         **FORWARDED.data,
     }
+
+
+def test_facts_are_kept_together(tmp_path: Path) -> None:
+    """In one write, as if one after the other; what can't be a line is told of, and hinders no other."""
+    together, one_by_one = Journal(tmp_path / "a"), Journal(tmp_path / "b")
+    assert together.keep_together([FORWARDED, REFUSED, FORWARDED]) == [None] * 3
+    no_line = Fact("forwarded", 1.0, "smtp.a.test", "17-a-2", {"recipient": b"octets"})
+    failed = together.keep_together([FORWARDED, no_line, REFUSED])
+    assert [type(error) for error in failed] == [type(None), TypeError, type(None)]
+    for fact in (FORWARDED, REFUSED, FORWARDED, FORWARDED, REFUSED):
+        one_by_one.keep(fact)
+    for name in (journal.FILE_NAME, server_msg.FILE_NAME):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    together.close()
+    one_by_one.close()
