@@ -248,7 +248,7 @@ class Network:
             seed=self._seed,
         )
         server.more_to_explain = partial(self._on_its_way, config.name)
-        server.faults.renewed = partial(self._renew, server.hostname)
+        server.renewed = self._renew
         for listener in self._listeners:
             server.subscribe(listener)
         return server
@@ -367,7 +367,7 @@ class Network:
 
     async def _settled(self) -> None:
         """Wait for all that ends by itself: what a fault stalls does not, and is left as it is after a moment."""
-        if not any(server.faults.active or server.faults.stalled for server in self.servers):
+        if not any(server.misbehaves for server in self.servers):
             await self._all_settled()
             return
         stalled = asyncio.Event()
@@ -411,7 +411,7 @@ class Network:
 
     def _forget(self) -> None:
         for server in self.servers:
-            server.faults.start_over()
+            server.forget_faults()
         if any(server.cut_off for server in self.servers):
             self.heal()
         if self._emptied_at != self._ids.count or any(server.has_spoken for server in self.servers):

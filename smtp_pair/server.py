@@ -64,11 +64,9 @@ class Server(Waits):
             raise ValueError("a server is told by its network how patient and how durable it is")
         self.config = config
         """What it was told."""
-        self.faults = Faults.of(config, seed)
-        """What it does wrong, and has done: ``server.faults.reject("RCPT", "451 4.3.0", times=2)``."""
+        self._seed = seed
         self.cut_off: set[str] = set()
         """Host names that a partition lies between; the network's to change."""
-        self.faults.changed = self._open_or_shut
         self._folder = folder
         self._bind = bind
         self._clock = clock
@@ -84,10 +82,14 @@ class Server(Waits):
         self._running: Running | None = None
         self._made_journal: Journal | None = None
         self._made_inbox: Inbox | None = None
-        self._tape = Tape(config.hostname, recorder)
+        self._made_tape: Tape | None = None
+        self._made_faults: Faults | None = None
+        self._recorder = recorder
         self._conservation = conservation
         self._left: Queued = {}
         """What was in the queue when it stopped: from then on another run may take it up."""
+        self.renewed: Callable[[str], None] = lambda hostname: None
+        """Told when connections that are kept to it have to begin anew; the network's to set."""
         self.more_to_explain: Callable[[], list[str]] = list
         """What the network knows of mail on its way here, in lines."""
 
@@ -208,6 +210,34 @@ class Server(Waits):
         )
 
     @property
+    def faults(self) -> Faults:
+        """What it does wrong, and has done: ``server.faults.reject("RCPT", "451 4.3.0", times=2)``."""
+        with background.making:
+            if self._made_faults is None:
+                self._made_faults = Faults.of(self.config, self._seed)
+                self._made_faults.changed = self._open_or_shut
+                self._made_faults.renewed = lambda: self.renewed(self.hostname)
+            return self._made_faults
+
+    def forget_faults(self) -> None:
+        """Those of the configuration, as on the first day; nothing was seen."""
+        if self._made_faults is not None:
+            self._made_faults.start_over()
+
+    @property
+    def misbehaves(self) -> bool:
+        """Whether there is any fault, or a session that one stalls."""
+        faults = self._made_faults
+        return bool(self.config.faults) or (faults is not None and bool(faults.active or faults.stalled))
+
+    @property
+    def _tape(self) -> Tape:
+        with background.making:
+            if self._made_tape is None:
+                self._made_tape = Tape(self.hostname, self._recorder)
+            return self._made_tape
+
+    @property
     def _journal(self) -> Journal:
         with background.making:
             if self._made_journal is None:
@@ -285,7 +315,8 @@ class Server(Waits):
 
     def _listen(self) -> None:
         if self._door is not None:
-            self._door.shut_or_reopen(shut=self.faults.is_down)
+            if self.config.faults or self._made_faults is not None:
+                self._door.shut_or_reopen(shut=self.faults.is_down)
             self._door.open(self._arrive)
 
     def _arrive(self, wire: socket.socket) -> None:
@@ -398,11 +429,12 @@ class Server(Waits):
     @property
     def has_spoken(self) -> bool:
         """Whether there is anything for :meth:`forget_sessions` to forget."""
-        return self._tape.count > 0
+        return self._made_tape is not None and self._made_tape.count > 0
 
     def forget_sessions(self) -> None:
         """Forget what was said. Called on the servers' loop."""
-        self._tape.clear()
+        if self._made_tape is not None:
+            self._made_tape.clear()
 
     def _explain(self) -> str:
         """What a wait that ended in vain should know besides: what is still under way, and what was said last."""
