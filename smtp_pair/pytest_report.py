@@ -85,8 +85,8 @@ def add(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRepor
     if not shown or SHOWN in item.stash:
         return
     item.stash[SHOWN] = True
-    shown = transcript.render(said, LINES, brief=True) or _nobody(networks)
-    text = "\n\n".join(part for part in (shown, "\n".join(_state(networks)), kept) if part)
+    conversation = transcript.render(said, LINES, brief=True) or _nobody(networks)
+    text = "\n\n".join(part for part in (conversation, "\n".join(_state(networks)), kept) if part)
     report.sections.append((TITLE, text))
     for properties in (item.user_properties, report.user_properties):  # JUnit XML has no sections
         properties.append((TITLE.replace(" ", "_"), text))
