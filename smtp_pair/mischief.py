@@ -69,7 +69,7 @@ class Effects:
 
     def dressed(self, answer: Reply) -> bytes:
         """A reply of the server's own, as it is to go over the wire."""
-        if self.reply is not None and not answer.refused:
+        if self.reply is not None and answer.code // 100 == self.reply.code // 100:  # a challenge (334) is no success
             answer = self.reply
         wire = answer.wire
         last = len(wire) - wire.rfind(b"\r\n", 0, -2) - 2 if wire.count(b"\r\n") > 1 else len(wire)

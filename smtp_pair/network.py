@@ -273,6 +273,7 @@ class Network:
         if self._dns is not None:
             await self._dns.close()
         await asyncio.gather(*self._unsettled, return_exceptions=True)
+        await self._conservation.settled()  # what it has to say is asked for after the stop as well
 
     def __enter__(self: N) -> N:
         return self.start()

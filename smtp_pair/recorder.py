@@ -451,8 +451,11 @@ class Tape:
 
     def transcripts(self, resolve: Resolve, ours: Callable[[str], bool]) -> list[Transcript]:
         """What is kept, in the order in which it began."""
-        start = self.recorder.start or 0.0
-        return [log.transcript(start, resolve, ours) for log in tuple(self._logs) if log.said]
+        logs = [log for log in tuple(self._logs) if log.said]
+        start = self.recorder.start
+        if start is None:  # all of them are older than the last reset
+            start = min((log.began for log in logs), default=0.0)
+        return [log.transcript(start, resolve, ours) for log in logs]
 
     @property
     def dropped(self) -> int:

@@ -117,6 +117,16 @@ def test_other_words_for_a_success(server: Server, wire: Connect) -> None:
     assert client.data(b"Subject: x\r\n\r\n").code == 250
 
 
+def test_a_challenge_is_no_success(mail_network: MailNetwork, wire: Connect) -> None:
+    """Other words for it would let a client believe that it had logged in; they are said when it has."""
+    server = mail_network(Domain("a.test", auth={"luke": "secret"}))["a.test"]
+    server.faults.reply("AUTH", "235 2.7.0 come in")
+    client = wire(server)
+    assert client.ask(b"AUTH PLAIN").code == 334
+    assert client.ask(b"*").code == 501
+    assert client.ask(b"AUTH PLAIN AGx1a2UAc2VjcmV0").text == "come in"
+
+
 # -- taken, and nobody is told -----------------------------------------------------------------------------------------
 
 

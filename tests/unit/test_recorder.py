@@ -90,6 +90,16 @@ def test_who_came_later_may_be_one_of_ours(tape: Tape) -> None:
     ]
 
 
+def test_times_of_a_connection_that_outlives_all_else(tape: Tape) -> None:
+    """Once all was forgotten, a kept connection may be the only one that speaks: it began then, not an age ago."""
+    log = tape.answers(("127.0.0.1", 10), 1000.0, lambda: 1001.0)
+    tape.clear()
+    tape.recorder.reset()
+    log.command(b"NOOP", 1001.5)
+    [one] = transcripts(tape)
+    assert (one.began, one.events[0].at) == (0.0, 0.5)
+
+
 def test_who_is_spoken_to(tape: Tape) -> None:
     """A conversation within the network is the other end's to tell; all others are told, and every attempt to connect
     that fails. A next hop goes by the domain that it is the way to."""
