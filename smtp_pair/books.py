@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from smtp_pair.conservation import Conservation
-from smtp_pair.entry import Entry, Outcome
+from smtp_pair.entry import Entry, Outcome, Row
 from smtp_pair.routes import NextHop
 
 
@@ -47,6 +47,11 @@ class Books:
         mail_id, failed = notification.failed or ("", ())
         for recipient in failed:
             self._conservation.ended(mail_id, recipient, "bounced", self._hostname)
+
+    def cut_short(self, entry: Entry, rows: Iterable[Row]) -> None:
+        """The server was stopped in the middle of an attempt: nobody heard what the next hop said to it."""
+        for row in rows:
+            self._conservation.cut_short(entry.id, row.recipient.address)
 
     def dropped(self, entry: Entry) -> None:
         """Somebody took a mail out of the queue."""

@@ -177,6 +177,12 @@ class Conservation:
                 why = f"{record.server} passed it on, and {next_server} has not got it"
                 self._fault("lost", recipient, mail_id, record, why)
         elif said.code == 421 or said.enhanced == "4.4.2":
+            self.cut_short(mail_id, recipient)
+
+    def cut_short(self, mail_id: str, recipient: Address) -> None:
+        """An attempt has ended before the reply was heard: it may have arrived all the same, and will come again."""
+        record = self._known(mail_id)
+        if record is not None:
             record.cut_off = record.cut_off or Counter()
             record.cut_off[recipient] += 1
 

@@ -107,6 +107,7 @@ class Running:
             announce=self._announce,
             random=place.random,
             dropped=self._books.dropped,
+            cut_short=self._books.cut_short,
         )
         policy = admission.policy(config, routes, aliases, quota, place.clock)
         self._acceptance = Acceptance(

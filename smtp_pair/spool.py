@@ -84,6 +84,7 @@ class Spool:
         announce: Callable[[Entry], None],
         random: Callable[[], float],
         dropped: Callable[[Entry], None] = lambda entry: None,
+        cut_short: Callable[[Entry, Sequence[Row]], None] = lambda entry, rows: None,
     ) -> None:
         self._retry = retry
         self._clock = clock
@@ -94,6 +95,7 @@ class Spool:
         self._announce = announce
         self._random = random
         self._dropped = dropped
+        self._cut_short = cut_short
         self._entries: dict[str, Entry] = {}
         self._agenda: Agenda[tuple[str, Route]] = Agenda(clock, self._due)
         self._lines: dict[Route, _Line] = {}
@@ -321,6 +323,7 @@ class Spool:
         except asyncio.CancelledError:
             if not self._closed:
                 raise
+            self._cut_short(entry, rows)
             return None
         except Exception:
             # Whatever went wrong here is ours, and no reason to lose a mail or to hold up the others.

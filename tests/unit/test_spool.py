@@ -81,6 +81,7 @@ class House:
         self.hops = Hops()
         self.ids = Ids()
         self.routes: dict[str, Route] = {"deathstar.com": DEATHSTAR, "dagobah.test": DAGOBAH, "jaku.com": LOCAL}
+        self.cut_short: list[str] = []
         self.outcomes: list[tuple[str, str, int, str]] = []
         self.announced: list[Entry] = []
         self.report: Callable[[Outcome], None] = lambda outcome: None
@@ -103,6 +104,7 @@ class House:
             notifier=Notifier("smtp.jaku.com", self.retry, self.clock, self.ids),
             announce=self.announced.append,
             random=lambda: 0.5,
+            cut_short=lambda entry, rows: self.cut_short.extend(str(row.recipient.address) for row in rows),
         )
 
     async def restart(self) -> None:
@@ -579,6 +581,7 @@ async def test_a_stop_leaves_what_stands_in_line(tmp_path: Path, clock: ManualCl
         await house.spool.commit(entry)
         house.spool.release(entry)
     await house.restart()
+    assert house.cut_short == [str(VADER)] * AT_ONCE  # who had reached the hop, for all that is known here
     assert len(house.hops.attempts) == AT_ONCE
     house.hops.gate.set()
     await house.later(0)
