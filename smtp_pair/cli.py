@@ -162,8 +162,9 @@ def _up_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--fault-addresses",
         action="store_true",
-        help="recipients may ask for a fault: a local part, or what follows its last +, that ends in a code (451), "
-        "temperror, permerror or timeout; beginning with rcptto it is the answer to RCPT, else to the mail",
+        help="addresses may ask for a fault: a local part, or what follows its last +, that ends in a code (451), "
+        "temperror, permerror or timeout: a recipient for the answer to the mail, or, beginning with rcptto, to RCPT; "
+        "a sender, beginning with mailfrom, for that to MAIL",
     )
     _tui_option(parser)
 

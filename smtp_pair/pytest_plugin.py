@@ -14,7 +14,8 @@ fixture                gives
 The marker ``mail_extensions`` runs a test with several subsets of the extensions that the servers of ``mail_pair`` and
 ``mail_network`` offer (``smtp_pair.extension_sets`` says which).
 
-All of them serve plain tests, pytest-asyncio and anyio alike: the servers run on a thread and event loop of their own.
+All of them serve plain tests, pytest-asyncio and anyio (asyncio, trio) alike: the servers run on a thread and event
+loop of their own.
 
 A failing test shows what was said, and keeps it (``pytest_report.py``); at the end of each, no mail may be lost or
 doubled. Options, each with its twin in the ini file (``mail_transcript``) and the environment

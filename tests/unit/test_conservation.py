@@ -135,6 +135,15 @@ def test_a_duplicate_after_a_lost_reply_is_told_and_allowed(account: Conservatio
     assert "it came to smtp.b.test 3 times" in fault
 
 
+def test_a_duplicate_after_a_stop_is_told_and_allowed(account: Conservation) -> None:
+    """The attempt was cut short with its server, and the mail had arrived: it comes again after the restart."""
+    account.arrived("smtp.b.test", on_the_wire(), [ANN])
+    account.cut_short("m-key-1", ANN)
+    account.arrived("smtp.b.test", on_the_wire(), [ANN])
+    assert account.check({"m-key-1": {ANN, BOB}}) == []
+    assert len(account.account.duplicates) == 1
+
+
 def test_a_duplicate_after_a_refusal_is_not(account: Conservation) -> None:
     """A next hop that refuses a mail has no business to keep it."""
     account.arrived("smtp.b.test", on_the_wire(), [ANN])
