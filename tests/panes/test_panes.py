@@ -55,6 +55,7 @@ async def test_queue_and_faults_are_shown_while_they_last(show: Show) -> None:
         assert 'RCPT reply "451 4.3.0 not now"' in shown.text and "1 fault" in shown.text
         fault.clear()
         await asyncio.to_thread(shown.network["jaku.com"].retry_now)
+        await shown.network["deathstar.com"].wait_for_async(subject="Later")
         await shown.settle()
         assert "queued" not in shown.rows[1] and "→ luke     Later" in shown.text
         assert "faults ──" not in shown.text

@@ -74,6 +74,7 @@ class Live:
             Place(server.hostname, server.domain, labels[server.domain], server.address) for server in network
         ]
         self._told: dict[str, State] = {}
+        self._looking = threading.Lock()
 
     def directory(self, hostname: str) -> Path:
         """A server's folder."""
@@ -121,11 +122,12 @@ class Live:
     def look(self) -> int:
         """Tell the feed how the servers are, where that has changed; how many recipients wait. Waits for the servers'
         thread."""
-        states = [_state(server, self._now) for server in self._network]
-        for state in states:
-            if self._told.get(state.hostname) != state:
-                self._told[state.hostname] = state
-                self.feed.put(state)
+        with self._looking:  # else an older look could be told after a newer one
+            states = [_state(server, self._now) for server in self._network]
+            for state in states:
+                if self._told.get(state.hostname) != state:
+                    self._told[state.hostname] = state
+                    self.feed.put(state)
         return sum(state.waiting for state in states)
 
     @contextmanager
