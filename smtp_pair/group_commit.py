@@ -1,7 +1,7 @@
 """Group commit: what is to be on the disk before somebody is answered goes there together with what came meanwhile.
 
-    the first one -> at the disk, at once
-    those that come while it is there gather -> together, as soon as it is back
+    the first ones -> at the disk, at once
+    those that come while they are there gather -> together, as soon as one is back
 
 Nobody waits for a group to fill. The files of a group are written, then all are synced, then all get their names, then
 each folder is synced once, however many of them it holds. What fails is one mail's alone: the others go on.
@@ -24,7 +24,8 @@ R = TypeVar("R")
 
 LARGEST = 32
 """Mails in a group: it holds their files open."""
-_SYNCERS = 16  # at the same time; on a disk that others use too, each of them waits for long, with nothing to do
+_AT_ONCE = 2  # groups: while one is at the disk, the loop has the other
+_SYNCERS = 4  # of a group, at the same time
 _HELD = 4  # files that one mail may hold open in it; what it has besides is synced by itself
 
 
@@ -125,7 +126,7 @@ def _in_another_thread(share: Sequence[Files]) -> Future[None] | None:
 @cache
 def _pool() -> ThreadPoolExecutor:
     """Threads that sync and wait for no other thread: the loop's own may all be waiting for these."""
-    return ThreadPoolExecutor(_SYNCERS - 1, thread_name_prefix="smtp-pair-sync")
+    return ThreadPoolExecutor(_AT_ONCE * (_SYNCERS - 1), thread_name_prefix="smtp-pair-sync")
 
 
 if hasattr(os, "register_at_fork"):
@@ -167,17 +168,20 @@ class Groups(Generic[T, R]):
         self,
         work: Callable[[list[T]], list[R | Exception]],
         done: Callable[[list[T], list[R | Exception]], None],
+        *,
+        at_once: int = _AT_ONCE,
     ) -> None:
         self._work = work
         self._done = done
         self._waiting: list[T] = []
-        self._task: asyncio.Task[None] | None = None
+        self._at_once = at_once
+        self._tasks: set[asyncio.Task[None] | None] = set()
 
     def add(self, item: T) -> None:
-        """Take it to the disk: now, or with those that come until what is there now has come back."""
+        """Take it to the disk: now, or with those that come until a group that is there has come back."""
         self._waiting.append(item)
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+        if len(self._tasks) < self._at_once:
+            self._tasks.add(asyncio.get_running_loop().create_task(self._run()))
 
     async def _run(self) -> None:
         try:
@@ -188,5 +192,5 @@ class Groups(Generic[T, R]):
                 except Exception as error:  # noqa: BLE001 - whoever waits must not wait for good
                     results = [error] * len(group)
                 self._done(group, results)
-        finally:
-            self._task = None
+        finally:  # in the same turn: who comes in the next must not count on this one
+            self._tasks.discard(asyncio.current_task())

@@ -66,7 +66,7 @@ class Disk:
 async def test_those_that_come_meanwhile_go_together() -> None:
     """The first goes at once, alone; what comes while it is away goes next, in its order; no group is too large."""
     disk = Disk()
-    groups = Groups(disk.work, disk.finished)
+    groups = Groups(disk.work, disk.finished, at_once=1)
     groups.add(0)
     await disk.has()
     for number in range(1, LARGEST + 3):
@@ -82,7 +82,7 @@ async def test_those_that_come_meanwhile_go_together() -> None:
 async def test_a_fault_of_ours_leaves_nobody_waiting() -> None:
     """Each of the group is told, and the next one is taken as ever."""
     disk = Disk()
-    groups = Groups(disk.work, disk.finished)
+    groups = Groups(disk.work, disk.finished, at_once=1)
     groups.add(-1)
     groups.add(1)
     await disk.has()
