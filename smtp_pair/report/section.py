@@ -100,7 +100,7 @@ def _facts(test: Test) -> Html:
         elif fact.event == "fault":
             words = f"{data['fault']}, for {data['client']}"
         elif fact.event == "refused":
-            words = f"<{data['recipient']}> from <{data['sender']}>: {data['reply']}"
+            words = f"{data['recipient']} from <{data['sender']}>: {data['reply']}"
         else:
             words = f"<{data['recipient']}> to {data['next_hop']}: {data['reply']}"
         rows.append((_time(fact.moment), fact.server, fact.event, one_line(words)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from smtp_pair.facts import Fact
-from smtp_pair.report.figures import span
+from smtp_pair.report.figures import brought_by, span
 from smtp_pair.report.markup import Html, counted, tag, text
 from smtp_pair.server_msg import one_line
 from smtp_pair.transcript import Transcript
@@ -66,16 +66,17 @@ def of_facts(facts: Sequence[Fact]) -> list[Step]:
     """What journals tell, where nobody wrote down what was said."""
     if not facts:
         return []
-    start = min(fact.moment for fact in facts)
+    start, servers = min(fact.moment for fact in facts), {fact.server for fact in facts}
     steps = []
     for fact in facts:
         at, data = fact.moment - start, fact.data
         if fact.event == "received":
             words = f"{fact.data['title'] or '(no title)'}, to {counted(len(data['recipients']), 'recipient')}"
-            own = str(data["client"]) == "this server itself"
-            steps.append(Step(at, fact.server if own else "clients", fact.server, "note" if own else "body", words))
+            source = brought_by(fact, servers)
+            if source in ("", fact.server):  # from another server, it is what that one forwarded
+                steps.append(Step(at, source or "clients", fact.server, "note" if source else "body", words))
         elif fact.event == "refused":
-            steps.append(Step(at, fact.server, "clients", "refusal", f"<{data['recipient']}> {data['reply']}"))
+            steps.append(Step(at, fact.server, "clients", "refusal", f"{data['recipient']} {data['reply']}"))
         elif fact.event == "fault":
             steps.append(Step(at, fact.server, fact.server, "fault", f"fault: {data['fault']}"))
         else:
