@@ -108,6 +108,7 @@ def look(browser: Browser) -> Iterator[Callable[..., Looked]]:
         context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=theme, java_script_enabled=script
         )
+        context.set_default_timeout(120_000)  # a loaded machine takes its time
         contexts.append(context)
         page: Page = context.new_page()
         looked = Looked(page)
