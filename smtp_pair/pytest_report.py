@@ -152,7 +152,8 @@ def _keep(
             folder.parent.mkdir(parents=True, exist_ok=True)
             (folder.parent / ".gitignore").write_text("*\n", "ascii")
         _forget(folder)
-        keeping.keep(folder, said, networks, about)
+        most = keeping.REPORTED if setting(item.config, "report") else keeping.MAILS
+        keeping.keep(folder, said, networks, about, most=most)
     except OSError as error:
         return f"nothing could be kept in {folder}: {error.strerror}"
     shown = os.path.relpath(folder, item.config.rootpath)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -38,8 +38,10 @@ class Place:
     domain: str
     sessions: int = 0
     """Those of clients that are no servers of the network."""
+    brought: int = 0
+    """Mails that came from clients, and not from a server of the network or from itself."""
     accepted: int = 0
-    """Mails."""
+    """Mails, whoever brought them."""
     delivered: int = 0
     """To mailboxes here."""
     waiting: int = 0
@@ -63,19 +65,23 @@ def net(tests: Iterable[Test]) -> Net:
     places: dict[str, Place] = {}
     ways: dict[tuple[str, str], Way] = {}
 
+    tests = list(tests)
+
     def place(hostname: str, domain: str = "") -> Place:
         found = places.setdefault(hostname, Place(hostname, domain))
         found.domain = found.domain or domain
         return found
 
-    for test in tests:
+    for test in tests:  # all of them first: which are servers is to be known
         for server in test.servers:
             place(server.hostname, server.domain).waiting += len(server.waiting)
+    for test in tests:
         for session in test.sessions:
             if not session.relayed:
                 place(session.server).sessions += 1
         for fact in test.facts:
             _count(fact, place(fact.server), ways)
+            place(fact.server).brought += fact.event == "received" and not brought_by(fact, places)
         if not test.facts:
             for mail in test.mails:
                 place(mail.server).delivered += max(1, len(mail.recipients))
@@ -101,6 +107,15 @@ def _count(fact: Fact, place: Place, ways: dict[tuple[str, str], Way]) -> None:
         target = _port_free(str(data["next_hop"]))
         way = ways.setdefault((fact.server, target), Way(fact.server, target))
         setattr(way, fact.event, getattr(way, fact.event) + 1)
+
+
+def brought_by(fact: Fact, servers: Container[str]) -> str:
+    """The server of the network that a received mail came from, itself included; "": a client."""
+    client = str(fact.data.get("client", ""))
+    if client == "this server itself":
+        return fact.server
+    name = client.partition(" ")[0]
+    return name if name in servers else ""
 
 
 def _domain(recipient: str) -> str:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MAILS = 200
 """Mails of one server that are kept of a test, the last ones."""
+REPORTED = 10_000
+"""The same, where a report is wanted."""
 
 
 def about(
@@ -51,8 +53,10 @@ def about(
     return Test(name, outcome, worker, began, call.stop, problem, searching, traceback, facts=tuple(facts))
 
 
-def keep(folder: Path, said: Sequence[Transcript], networks: Sequence[Network], test: Test) -> None:
-    """Write it all down. Raises OSError."""
+def keep(
+    folder: Path, said: Sequence[Transcript], networks: Sequence[Network], test: Test, *, most: int = MAILS
+) -> None:
+    """Write it all down, of each server's mails the last ``most``. Raises OSError."""
     folder.mkdir(exist_ok=True)
     (folder / "transcript.txt").write_text(transcript.render(said) + "\n", "utf-8", "backslashreplace")
     for one in (event for session in said for event in session.events if event.content and not event.hops):
@@ -62,7 +66,7 @@ def keep(folder: Path, said: Sequence[Transcript], networks: Sequence[Network], 
     for number, network in enumerate(networks, 1):
         place = folder / ("mails" if len(networks) == 1 else f"mails-{number}")
         for server in network:
-            mails += _keep_mails(place / server.hostname, server.messages[-MAILS:])
+            mails += _keep_mails(place / server.hostname, server.messages[-most:])
     test = replace(
         test,
         servers=collect.servers(networks),

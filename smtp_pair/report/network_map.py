@@ -105,11 +105,12 @@ def _server(place: Place, y: int) -> Iterator[Html]:
     numbers = f"{place.delivered:,} delivered" + f", {place.waiting:,} waiting" * bool(place.waiting)
     numbers += f", {counted(place.faults, 'fault')}" * bool(place.faults)
     yield tag("text", _cut(numbers, 32), x=_LEFT + 12, y=y + 35, class_="faint")
-    if place.sessions:
+    brought = place.brought or place.sessions
+    if brought:
         yield tag("line", x1=6, x2=_LEFT - 9, y1=middle, y2=middle, class_="way")
         yield tag("path", d=f"M{_LEFT - 2} {middle:g}l-8 -4v8z", class_="tip")
-        yield tag("text", f"{place.sessions:,}", x=6, y=middle - 6, class_="faint")
-        yield tag("text", "clients" if place.sessions > 1 else "client", x=6, y=middle + 15, class_="faint")
+        yield tag("text", f"{brought:,}", x=6, y=middle - 6, class_="faint")
+        yield tag("text", "clients", x=6, y=middle + 15, class_="faint")
     for number, (domain, reply, times) in enumerate(_stubs(place)):
         at = y + _BOX + _STUB * number + 13
         yield tag("path", d=f"M{_LEFT + 14} {at - 13 - (_STUB - 13 if number else 0)}V{at - 4}h14", class_="stub")

@@ -47,6 +47,11 @@ def _inside(test: Test, number: int, room: Room) -> Iterator[Html | None]:
     if test.mails:
         yield tag("h4", counted(len(test.mails), "mail"))
         yield listing(test.mails, test.ids, test.sessions, room)
+    lost = sum(server.delivered for server in test.servers) - len(test.mails)
+    if lost > 0:
+        yield tag(
+            "p", f"{counted(lost, 'mail')} before these, or gone since, {'was' if lost == 1 else 'were'} not kept."
+        )
     waited = waits(test.facts)
     if waited:
         yield tag("h4", "What waited, and each attempt")
@@ -100,7 +105,7 @@ def _facts(test: Test) -> Html:
         elif fact.event == "fault":
             words = f"{data['fault']}, for {data['client']}"
         elif fact.event == "refused":
-            words = f"<{data['recipient']}> from <{data['sender']}>: {data['reply']}"
+            words = f"{data['recipient']} from <{data['sender']}>: {data['reply']}"
         else:
             words = f"<{data['recipient']}> to {data['next_hop']}: {data['reply']}"
         rows.append((_time(fact.moment), fact.server, fact.event, one_line(words)))

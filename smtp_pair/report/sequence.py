@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from smtp_pair.facts import Fact
-from smtp_pair.report.figures import span
+from smtp_pair.report.figures import brought_by, span
 from smtp_pair.report.markup import Html, counted, tag, text
 from smtp_pair.server_msg import one_line
 from smtp_pair.transcript import Transcript
@@ -17,7 +17,7 @@ Kind = Literal["send", "reply", "body", "note", "refusal", "fault"]
 ROWS = 120
 """Rows of one diagram; what is beyond them is in the text."""
 CLIENTS = 3
-"""Clients with a column each; more of them share one."""
+"""Clients that speak at the same time with a column each; more of them share one, and so do those that take turns."""
 _TIME, _EDGE, _GAP = 44, 66, 250  # columns of pixels: the times; from a lane to the edge; from lane to lane
 _ROW, _TOP = 19, 44
 _CHARACTER = 6.0
@@ -37,8 +37,7 @@ class Step:
 
 def of_sessions(sessions: Sequence[Transcript]) -> list[Step]:
     """The steps of all sessions, by time."""
-    clients = {one.client for one in sessions if not one.relayed}
-    together = len(clients) > CLIENTS
+    together = _one_lane(sessions)
     steps = []
     for session in sessions:
         client = "clients" if together and not session.relayed else session.client
@@ -62,20 +61,30 @@ def of_sessions(sessions: Sequence[Transcript]) -> list[Step]:
     return sorted(steps, key=lambda step: step.at)
 
 
+def _one_lane(sessions: Sequence[Transcript]) -> bool:
+    """Whether all clients share one column: where each has ended before the next begins, nothing is mixed up."""
+    own = sorted((one for one in sessions if not one.relayed), key=lambda one: one.began)
+    ends = [one.began + max((event.at for event in one.events), default=0.0) for one in own]
+    apart = all(end <= after.began for end, after in zip(ends, own[1:], strict=False))
+    clients = len({one.client for one in own})
+    return clients > CLIENTS or (clients > 1 and apart)
+
+
 def of_facts(facts: Sequence[Fact]) -> list[Step]:
     """What journals tell, where nobody wrote down what was said."""
     if not facts:
         return []
-    start = min(fact.moment for fact in facts)
+    start, servers = min(fact.moment for fact in facts), {fact.server for fact in facts}
     steps = []
     for fact in facts:
         at, data = fact.moment - start, fact.data
         if fact.event == "received":
             words = f"{fact.data['title'] or '(no title)'}, to {counted(len(data['recipients']), 'recipient')}"
-            own = str(data["client"]) == "this server itself"
-            steps.append(Step(at, fact.server if own else "clients", fact.server, "note" if own else "body", words))
+            source = brought_by(fact, servers)
+            if source in ("", fact.server):  # from another server, it is what that one forwarded
+                steps.append(Step(at, source or "clients", fact.server, "note" if source else "body", words))
         elif fact.event == "refused":
-            steps.append(Step(at, fact.server, "clients", "refusal", f"<{data['recipient']}> {data['reply']}"))
+            steps.append(Step(at, fact.server, "clients", "refusal", f"{data['recipient']} {data['reply']}"))
         elif fact.event == "fault":
             steps.append(Step(at, fact.server, fact.server, "fault", f"fault: {data['fault']}"))
         else:

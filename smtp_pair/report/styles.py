@@ -37,7 +37,8 @@ th,td{text-align:left;vertical-align:top;padding:.3rem .9rem .3rem 0;border-bott
 overflow-wrap:break-word;white-space:pre-line}
 thead th{font-weight:500;color:var(--dim);white-space:nowrap}
 tbody th{font-weight:600;white-space:nowrap;max-width:22rem;overflow:hidden;text-overflow:ellipsis}
-.fields td{min-width:14rem;font-family:ui-monospace,Menlo,"DejaVu Sans Mono",monospace;font-size:.75rem}
+.fields td{min-width:11rem;overflow-wrap:anywhere;
+font-family:ui-monospace,Menlo,"DejaVu Sans Mono",monospace;font-size:.75rem}
 details>summary{cursor:pointer;border-radius:4px}
 details:not(.test,.mail){margin:.5rem 0}
 details:not(.test,.mail)>summary{color:var(--blue);font-size:.8125rem;width:fit-content}

@@ -108,8 +108,8 @@ def test_what_is_kept(run_suite: RunSuite, results: Path) -> None:
         ("smtp.jaku.com", "smtp.deathstar.com"),
     ]
     [body] = [event for event in said[0].events if event.kind == "body"]
-    names = [f"bodies/{body.sha256}.eml", "mails/smtp.deathstar.com/1.eml", "transcript.jsonl", "transcript.txt"]
-    assert kept(folder) == names
+    names = [f"bodies/{body.sha256}.eml", "mails/smtp.deathstar.com/1.eml"]
+    assert kept(folder) == sorted([*names, "mail.html", "test.json", "transcript.jsonl", "transcript.txt"])
     assert len((folder / names[0]).read_bytes()) == body.size
     assert (folder / names[1]).read_bytes().endswith((folder / names[0]).read_bytes())
     assert b"Return-Path: <" in (folder / names[1]).read_bytes()
@@ -137,7 +137,7 @@ def test_always_or_never(run_suite: RunSuite, results: Path) -> None:
     """--mail-transcript=on is for passing tests too, off for none."""
     result = run_suite(PASSES, "-rP", "--mail-transcript=on")
     result.stdout.fnmatch_lines(SHOWN)
-    assert len(kept(results)) == 5
+    assert len(kept(results)) == 6
     result = run_suite(FAILS, "--mail-transcript=off", "--mail-output=elsewhere")
     result.stdout.no_fnmatch_line("*mail transcript*")
     assert not (results.parent / "elsewhere").exists()

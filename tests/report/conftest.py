@@ -67,6 +67,11 @@ class Looked:
         """All that a report must not do."""
         return [*self.requests, *self.console, *self.others]
 
+    def refuse(self, dialog: Any) -> None:
+        """Of a dialogue."""
+        self.others.append(f"a dialogue: {dialog.message}")
+        dialog.dismiss()
+
     def unfold(self) -> None:
         """Open all that can be opened."""
         self.page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
@@ -103,6 +108,7 @@ def look(browser: Browser) -> Iterator[Callable[..., Looked]]:
         context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=theme, java_script_enabled=script
         )
+        context.set_default_timeout(120_000)  # a loaded machine takes its time
         contexts.append(context)
         page: Page = context.new_page()
         looked = Looked(page)
@@ -118,7 +124,7 @@ def look(browser: Browser) -> Iterator[Callable[..., Looked]]:
         context.on("page", lambda opened: looked.others.append(f"a window: {opened.url}"))
         page.on("console", lambda said: looked.console.append(f"{said.type}: {said.text}"))
         page.on("pageerror", lambda error: looked.console.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: (looked.others.append(f"a dialogue: {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", lambda dialog: looked.refuse(dialog))
         page.on("download", lambda download: looked.others.append(f"a download: {download.url}"))
         page.goto(address)
         return looked

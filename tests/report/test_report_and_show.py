@@ -149,13 +149,14 @@ def test_what_can_not_be_shown(data: Path, capsys: pytest.CaptureFixture[str], t
     """One line each: no such mail, several, one that is gone, no folder, no mail at all."""
     [path] = data.glob("smtp.b.test/maildir/bob/new/*")
     path.unlink()
-    for words, why in (
+    cases: list[tuple[list[str | Path], str]] = [
         (["nobody", "--data", data], "no mail nobody in"),
         (["1", "--data", data], "1 may be 1"),
         ([path.name.partition(".")[0], "--data", data], "is not on smtp.b.test any more"),
         (["--data", data / "none"], "is not a folder"),
         (["--data", tmp_path], "no mail has come to a server in"),
-    ):
+    ]
+    for words, why in cases:
         assert run("show", *words) == 2
         shown = capsys.readouterr()
         assert shown.out == ""

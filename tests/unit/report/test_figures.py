@@ -44,7 +44,7 @@ def test_the_network_is_what_was_used() -> None:
     """A way for each pair of servers, whatever port they had; a stranger is no server; refusals by domain and reply."""
     found = net([TEST, TEST])
     [place] = found.places.values()
-    assert (place.sessions, place.accepted, place.delivered) == (2, 4, 2)
+    assert (place.sessions, place.brought, place.accepted, place.delivered) == (2, 4, 4, 2)
     assert dict(place.refused) == {("nowhere.test", "550 5.1.2"): 2}
     ways = {target: (way.forwarded, way.deferred) for (_, target), way in found.ways.items()}
     assert ways == {"smtp.b.test": (2, 2), "127.0.0.1:9": (0, 2)}
