@@ -84,7 +84,8 @@ def render(columns: Mapping[str, Sequence[Row]], versions: Mapping[str, str]) ->
     present = [name for name in TITLES if name in columns]
     *most, last = (f"{TITLES[name]} {versions[name]}".strip() for name in present)
     servers = f"{', '.join(most)} and {last}" if most else last
-    what = f"What {servers} make of the [dialogues](dialogues.md), set up as `harness/houses.py` and `harness/targets` say."
+    how = "set up as `harness/houses.py` and `harness/targets` say"
+    what = f"What {servers} make of the [dialogues](dialogues.md), {how}."
     lines = [HEAD.replace("{what}", "\n".join(wrap(what, 120)))]
     lines.append(f"| rule | what it says | {' | '.join(TITLES[name] for name in present)} |")
     lines.append("|---" * (len(present) + 2) + "|")
