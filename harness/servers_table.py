@@ -38,7 +38,7 @@ MOST = 4
 HEAD = """\
 # Our answers beside others'
 
-What servers make of the [dialogues](dialogues.md): {servers}, set up as `harness/houses.py` and `harness/targets` say.
+{what}
 
 - **holds**: every dialogue about the rule that could be played was answered as the rule wants it.
 - **differs**: the rule is kept, by answers that will do; they stand there, and what would have been the best one.
@@ -82,8 +82,11 @@ def _played(house: House, dialogues: Sequence[dialogue.Dialogue]) -> dict[str, R
 def render(columns: Mapping[str, Sequence[Row]], versions: Mapping[str, str]) -> str:
     """The file, of what each server made of the dialogues."""
     present = [name for name in TITLES if name in columns]
-    servers = ", ".join(f"{TITLES[name]} {versions[name]}".strip() for name in present)
-    lines = [HEAD.replace("{servers}", servers)]
+    *most, last = (f"{TITLES[name]} {versions[name]}".strip() for name in present)
+    servers = f"{', '.join(most)} and {last}" if most else last
+    how = "set up as `harness/houses.py` and `harness/targets` say"
+    what = f"What {servers} make of the [dialogues](dialogues.md), {how}."
+    lines = [HEAD.replace("{what}", "\n".join(wrap(what, 120)))]
     lines.append(f"| rule | what it says | {' | '.join(TITLES[name] for name in present)} |")
     lines.append("|---" * (len(present) + 2) + "|")
     asked = set()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from textwrap import wrap
 
 from harness.report_card.card import Card, Row, says, worst
+from harness.report_card.short import short
+from harness.wire_scripts.needs import NEEDS
 
 _LONGEST = 100  # characters of what was expected or came
 
@@ -27,14 +30,13 @@ def _lines(card: Card) -> Iterator[str]:
             continue
         passed = sum(row.verdict == "pass" for row in rows)
         yield f"{rule or 'mail':5} {worst(rows):8} {passed}/{played}  {says(rule)}"
-        for row in rows:
-            if row.verdict in ("differs", "fail"):
-                yield from _row(row)
+        for alike in _alike(rows):
+            yield from _row(alike)
     yield ""
     why = Counter(row.why for row in card.rows if row.verdict == "not played")
     if why:
         yield "not played:"
-        yield from (f"  {count:4}  {reason}" for reason, count in sorted(why.items()))
+        yield from (f"  {count:4}  {_explained(reason)}" for reason, count in sorted(why.items()))
     if card.problem:
         yield card.problem
     counts = ", ".join(f"{count} {_WORDS[verdict]}" for verdict, count in card.counts.items())
@@ -44,10 +46,34 @@ def _lines(card: Card) -> Iterator[str]:
 _WORDS = {"pass": "passed", "differs": "differ", "fail": "failed", "not played": "not played"}
 
 
-def _row(row: Row) -> Iterator[str]:
-    yield f"      {row.verdict:8} {_cut(row.name)}" + (f"  ({row.where})" if row.where else "")
+def _alike(rows: Iterable[Row]) -> Iterable[list[Row]]:
+    """What is not as it should be; variants of one dialogue that were answered alike are together."""
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        if row.verdict in ("differs", "fail"):
+            told = (row.verdict, row.title, row.where, short(row.expected, row.expected), short(row.got, row.expected))
+            found.setdefault(told, []).append(row)
+    return found.values()
+
+
+def _row(alike: list[Row]) -> Iterator[str]:
+    """The answer to the first stands for all."""
+    row = alike[0]
+    where = f"  ({row.where})" if row.where else ""
+    variants = [each.name.removeprefix(row.title).strip() for each in alike]
+    named = row.title if len(alike) > 1 else row.name
+    yield f"      {row.verdict:8} {_cut(named)}{where}"
+    if len(alike) > 1:
+        yield from (f"               {line}" for line in wrap("  ".join(variants), _LONGEST))
     yield f"               expected  {_cut(row.expected)}"
-    yield f"               got       {_cut(row.got)}"
+    lacks = short(row.got, row.expected)
+    yield f"               got       {_cut(f'{lacks}: {row.got}' if ' without ' in lacks else row.got)}"
+
+
+def _explained(reason: str) -> str:
+    """What one need means, for those who have not read the dialogues' language."""
+    meaning = NEEDS.get(reason.removeprefix("needs "))
+    return f"{reason}: {meaning}" if meaning else reason
 
 
 def _cut(text: str) -> str:

@@ -17,6 +17,7 @@ from harness import check, dialogue
 from harness.careless import CarelessServer, Wrong
 from harness.dialogue import Subject
 from harness.report_card.card import Card, Row
+from harness.report_card.text import render
 from smtp_pair import Domain, Pair
 from smtp_pair.config import Tls
 from smtp_pair.pytest_plugin import MailNetwork
@@ -332,3 +333,28 @@ def test_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
         port = listener.getsockname()[1]
     assert run(f"127.0.0.1:{port}") == 2
     assert capsys.readouterr().err == f"check: 127.0.0.1:{port}: nobody answers there: Connection refused\n"
+
+
+def test_variants_that_were_answered_alike_are_told_once() -> None:
+    """A dialogue of five variants that all got the same answer is one thing to look at; another answer is another."""
+    rows = [
+        Row("C38", f"a control [{name}]", "fail", "501 (or refused)", got, "a.smtp:9")
+        for name, got in (("\\0", "250 ok 1"), ("\\t", "250 ok 2"), ("\\x07", "251 ok"))
+    ]
+    lines = render(Card("127.0.0.1:25", "a.test", "", "", (), tuple(rows))).splitlines()
+    assert lines[2:10] == [
+        "C38   fail     0/3  No control character is in an address.",
+        "      fail     a control  (a.smtp:9)",
+        "               [\\0]  [\\t]",
+        "               expected  501 (or refused)",
+        "               got       250 ok 1",
+        "      fail     a control [\\x07]  (a.smtp:9)",
+        "               expected  501 (or refused)",
+        "               got       251 ok",
+    ]
+
+
+def test_what_an_answer_to_ehlo_lacks_is_told_first() -> None:
+    """Its text is cut long before the end."""
+    row = Row("C2", "EHLO", "differs", "250 offers SIZE, DSN", "250 a.test / SIZE 9 / HELP")
+    assert "got       250 without DSN: 250 a.test" in render(Card("127.0.0.1:25", "a.test", "", "", (), (row,)))

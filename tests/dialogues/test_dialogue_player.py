@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 
 import pytest
 
 from harness import dialogue
 from harness.careless import CarelessServer, Wrong
 from harness.dialogue import Outcome
+from harness.wire_scripts.connection import connect
 from harness.wire_scripts.reader import read
 
 SHORT = 1.0
@@ -173,3 +176,30 @@ def test_long_conversations_are_cut() -> None:
     lines = outcome.conversation.splitlines()
     assert len(lines) < 100
     assert any("1,000 octets" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("octets", "came"),
+    [
+        (b"\x15\x03\x03\x00\x02\x02\x46", "closed"),
+        (b"\x15\x03\x03\x00\x02\x02\x46250 no\r\n", "no reply"),
+        (b"\x16\x03\x03\x00\x02\x02\x46", "no reply"),
+    ],
+)
+def test_an_alert_of_tls_is_a_way_to_close(octets: bytes, came: str) -> None:
+    """RFC 8446 6.2: so a server ends that was sent no handshake. Anything more, or else, is no reply."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        host, port = listener.getsockname()
+
+        def serve() -> None:
+            with listener.accept()[0] as wire:
+                wire.sendall(octets)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        connection = connect(host, port, 10.0, time.monotonic() + 10.0)
+        try:
+            assert str(connection.answer()[0]).startswith(came)
+        finally:
+            connection.close()
+            thread.join()

@@ -28,7 +28,7 @@ def test_columns_of_others_are_what_they_answer(name: str, capsys: pytest.Captur
     """So are the others, where those servers can be started, and are the ones that were asked."""
     if reason := why_not(name):
         pytest.skip(f"{name}: {reason}")
-    asked = re.search(rf"{TITLES[name]} ([0-9.p]+)[ ,]", servers_table.TABLE.read_text("utf-8"))
+    asked = re.search(rf"{TITLES[name]}\s([0-9.p]+)[\s,]", servers_table.TABLE.read_text("utf-8"))
     assert asked is not None
     if (version := servers_table.version_of(name)) != asked[1]:
         pytest.skip(f"{name}: this is {version}, and the table tells of {asked[1]}")

@@ -11,7 +11,7 @@ import smtplib
 import threading
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from itertools import permutations
 from pathlib import Path
@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from harness.mixed import LOOP, Mixed, mixed, refused_by
+from harness.target_options import COUNT
 from harness.targets.catalogue import DAEMONS, EMBEDDED
 from harness.targets.place import Delivered, Place
 from smtp_pair.mail import bounce
@@ -174,7 +175,7 @@ class Flood:
 
 
 @pytest.mark.parametrize("kind", DAEMONS)
-def test_a_thousand_each_way(kind: str, tmp_path: Path) -> None:
+def test_a_thousand_each_way(kind: str, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """1,000 mails from ours to another's and 1,000 back, at the same time: each is there once, and its attachment is
     byte for byte what was sent."""
     needed(kind)
@@ -190,3 +191,7 @@ def test_a_thousand_each_way(kind: str, tmp_path: Path) -> None:
             mails = network[domain].delivered()
             assert Counter(mail.recipient for mail in mails) == Counter(list(flood.sent))
             assert {mail.recipient: attachment_of(mail) for mail in mails} == flood.sent
+            octets = sum(map(len, flood.sent.values()))
+            record_property(
+                COUNT, f"{len(mails):,} mails came to {domain}, {octets:,} octets of files, ours and {kind}"
+            )
