@@ -286,6 +286,10 @@ class Followed(Log):
         super().command(line, moment, secret=secret)
         self._tell()
 
+    def exchange(self, line: bytes, wire: bytes, moment: float) -> None:
+        self.command(line, moment)
+        self.reply(wire, moment)
+
     def reply(self, wire: bytes, moment: float) -> None:
         super().reply(wire, moment)
         self._tell()

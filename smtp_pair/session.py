@@ -137,11 +137,19 @@ class Session(SMTP):
             return False  # it does not read what it is told
         self._heard = self.loop.time()
         line = octets[:-2] if octets.endswith(b"\r\n") else octets[:-1]
-        answer = self._obey(talk, line)
-        octets = answer.wire if answer is not None else b""
-        self._log.exchange(line, octets, self._heard)
-        wire.write(octets)
+        if line[:4] == b"RCPT":  # a refusal is told before it is said: what was asked comes first
+            self._log.command(line, self._heard)
+            said = self._said_to(talk, line)
+            self._log.reply(said, self._heard)
+        else:
+            said = self._said_to(talk, line)
+            self._log.exchange(line, said, self._heard)
+        wire.write(said)
         return True
+
+    def _said_to(self, talk: Conversation, line: bytes) -> bytes:
+        answer = self._obey(talk, line)
+        return answer.wire if answer is not None else b""
 
     def eof_received(self) -> bool | None:
         """The client will say no more, and may well listen: stock cancels the handler here, in the middle of storing

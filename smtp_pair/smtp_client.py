@@ -145,11 +145,13 @@ class SmtpClient:
     async def close(self) -> None:
         """Part politely, without waiting for an answer."""
         self.usable = False
-        with contextlib.suppress(OSError):  # TimeoutError is one: the hop does not read what it is told
-            self._log.command(b"QUIT", self._time())
-            self._connection.write(b"QUIT\r\n")
-            await self._connection.close(self._time() + 1.0)
-        self.abort()
+        try:
+            with contextlib.suppress(OSError):  # TimeoutError is one: the hop does not read what it is told
+                self._log.command(b"QUIT", self._time())
+                self._connection.write(b"QUIT\r\n")
+                await self._connection.close(self._time() + 1.0)
+        finally:
+            self.abort()
 
     def abort(self) -> None:
         """Drop the connection."""

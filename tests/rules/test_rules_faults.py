@@ -147,6 +147,10 @@ def told_nobody(client: Wire, caplog: pytest.LogCaptureFixture) -> None:
     assert "Traceback" in caplog.text
 
 
+TOGETHER = {(Store, "deliver"): "deliver_together"}
+"""What durable mode asks for mails that go to the disk together."""
+
+
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
@@ -175,7 +179,7 @@ def test_c43_a_fault_before_the_250(
     jaku, deathstar = network
     client = wire(jaku)
     client.open(*BOTH)
-    Fault(monkeypatch, owner, name)
+    Fault(monkeypatch, owner, TOGETHER.get((owner, name), name) if durability == "durable" else name)
     assert codes(rule.reply(client.data(LETTER), to="a fault of ours")) == "451 4.3.0"
     told_nobody(client, caplog)
     network.settle()
