@@ -25,7 +25,13 @@ LEFT_OUT = re.compile(r"<!-- not executed: \S.* -->\n*\Z")
 NEEDS = re.compile(r"<!-- needs (\w+) -->\n*\Z")
 """Right before a block: the package that is in no group but `frameworks`."""
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
-SETTINGS = "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n"
+SETTINGS = """[pytest]
+asyncio_default_fixture_loop_scope = function
+filterwarnings =
+    error
+    # aiosmtplib does not wait until TLS is closed, and the loop of a test ends before.
+    ignore:Exception ignored in. <(function _SelectorTransport|socket):pytest.PytestUnraisableExceptionWarning
+"""
 
 
 class Block(NamedTuple):
