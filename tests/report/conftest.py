@@ -56,6 +56,8 @@ class Looked:
     """A page, and what it did."""
 
     page: Any
+    loads: bool = True
+    """Whether all that is in it can be expected to load."""
     requests: list[str] = field(default_factory=list)
     """What it asked for, itself left out."""
     console: list[str] = field(default_factory=list)
@@ -92,7 +94,8 @@ class Looked:
 
     def settle(self) -> None:
         """Let the page do what it has in mind: two frames are drawn, and all of its frames have loaded."""
-        self.page.wait_for_load_state("networkidle")
+        if self.loads:
+            self.page.wait_for_load_state("networkidle")
         self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
@@ -104,14 +107,16 @@ def look(browser: Browser) -> Iterator[Callable[..., Looked]]:
     """Opens a file: ``look(path, width=1280, theme="light", script=True)``."""
     contexts = []
 
-    def open_(path: Path, *, width: int = 1280, theme: Theme = "light", script: bool = True) -> Looked:
+    def open_(
+        path: Path, *, width: int = 1280, theme: Theme = "light", script: bool = True, loads: bool = True
+    ) -> Looked:
         context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=theme, java_script_enabled=script
         )
         context.set_default_timeout(120_000)  # a loaded machine takes its time
         contexts.append(context)
         page: Page = context.new_page()
-        looked = Looked(page)
+        looked = Looked(page, loads=loads)
         address = path.resolve().as_uri()
         context.on(
             "request",
@@ -126,7 +131,13 @@ def look(browser: Browser) -> Iterator[Callable[..., Looked]]:
         page.on("pageerror", lambda error: looked.console.append(f"error: {error}"))
         page.on("dialog", lambda dialog: looked.refuse(dialog))
         page.on("download", lambda download: looked.others.append(f"a download: {download.url}"))
-        page.goto(address)
+        if loads:
+            page.goto(address)
+        else:
+            page.goto(address, wait_until="commit")
+            page.evaluate(
+                "() => document.readyState === 'complete' || new Promise(done => addEventListener('load', () => done()))"
+            )
         return looked
 
     yield open_
