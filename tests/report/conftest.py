@@ -131,13 +131,7 @@ def look(browser: Browser) -> Iterator[Callable[..., Looked]]:
         page.on("pageerror", lambda error: looked.console.append(f"error: {error}"))
         page.on("dialog", lambda dialog: looked.refuse(dialog))
         page.on("download", lambda download: looked.others.append(f"a download: {download.url}"))
-        if loads:
-            page.goto(address)
-        else:
-            page.goto(address, wait_until="commit")
-            page.evaluate(
-                "() => document.readyState === 'complete' || new Promise(done => addEventListener('load', () => done()))"
-            )
+        page.goto(address, wait_until="load" if loads else "domcontentloaded")
         return looked
 
     yield open_
